@@ -1,0 +1,192 @@
+//! Passwords, throttling, and who may sign up.
+//!
+//! Errors: a refusal ([`SignUpRefusal`], [`LogInRefusal`]) is what the peer is told. A [`StoreError`] is not the
+//! peer's doing: it goes to the journal, and the connection closes.
+//!
+//! Must not be here: SQL, sessions, bytes of a protocol. No password and no hash is in a log.
+
+mod hashing;
+mod throttle;
+
+pub use hashing::{HashingError, Parameters};
+
+use crate::config::{self, Live, SignUp};
+use crate::domain::reply::{LogInRefusal, SignUpRefusal};
+use crate::domain::{AccountId, Email, Login, Password, Peer, Secret, UnixMillis};
+use crate::store::{Account, LoginTaken, NewAccount, Store, StoreError};
+use hashing::{Hasher, Verdict};
+use std::sync::Arc;
+use std::time::SystemTime;
+use throttle::{Budget, Source, Throttle};
+
+/// The accounts of this server.
+pub struct Accounts {
+    store: Store,
+    settings: Live,
+    hasher: Hasher,
+    by_login: Throttle<Login>,
+    by_source: Throttle<Source>,
+}
+
+/// Why somebody did not get what they asked for.
+#[derive(Debug, thiserror::Error)]
+pub enum AccountError<Refusal: std::fmt::Debug> {
+    /// Their doing, or our policy.
+    #[error("refused: {0:?}")]
+    Refused(Refusal),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A hash could not be computed: a fault of ours, or of the hash that is stored.
+    #[error(transparent)]
+    Hashing(#[from] HashingError),
+}
+
+impl Accounts {
+    /// Accounts over a store.
+    #[must_use]
+    pub fn new(store: Store, settings: Live) -> Self {
+        let auth = settings.get().auth.clone();
+        Self {
+            store,
+            hasher: Hasher::new(auth.hashing_threads, auth.hashing_queue),
+            settings,
+            by_login: Throttle::default(),
+            by_source: Throttle::default(),
+        }
+    }
+
+    /// Makes an account. What is wrong is told in the order of the fields; a login is found to be taken before its
+    /// password is hashed, because hashing is what costs.
+    ///
+    /// # Errors
+    /// A refusal, or a failure of the store.
+    pub async fn sign_up(
+        &self,
+        email: &str,
+        login: &str,
+        password: &Secret,
+    ) -> Result<Login, AccountError<SignUpRefusal>> {
+        use SignUpRefusal as Refusal;
+        let settings = Arc::clone(&self.settings.get());
+        if settings.accounts.sign_up == SignUp::Closed {
+            return Err(AccountError::Refused(Refusal::Closed));
+        }
+        let email = Email::parse(email).map_err(|_| AccountError::Refused(Refusal::BadEmail))?;
+        let login = Login::parse(login).map_err(|_| AccountError::Refused(Refusal::BadLogin))?;
+        let password = Password::parse(password)
+            .ok()
+            .filter(|password| password.chars() >= settings.accounts.password_min_length)
+            .ok_or(AccountError::Refused(Refusal::BadPassword))?;
+        if self.store.get_account(login.clone()).await?.is_some() {
+            return Err(AccountError::Refused(Refusal::LoginTaken));
+        }
+        let password_hash = self
+            .hasher
+            .hash(password, Parameters::of(&settings.auth))
+            .await?
+            .ok_or(AccountError::Refused(Refusal::Closed))?;
+        let account = NewAccount { login: login.clone(), email, password_hash, created_at: now() };
+        match self.store.add_user(account).await? {
+            Ok(_) => Ok(login),
+            Err(LoginTaken) => Err(AccountError::Refused(Refusal::LoginTaken)),
+        }
+    }
+
+    /// Finds out whether somebody is who they say.
+    ///
+    /// With `auth.hide_unknown_login`, an unknown login costs one hash and is answered as a wrong password, as any
+    /// other failure is.
+    ///
+    /// # Errors
+    /// A refusal, or a failure of the store.
+    pub async fn verify_login(
+        &self,
+        login: &str,
+        password: &Secret,
+        peer: Peer,
+    ) -> Result<(AccountId, Login), AccountError<LogInRefusal>> {
+        let auth = self.settings.get().auth.clone();
+        let source = Source::from(peer);
+        let by_source = Budget { burst: auth.source_failures, refill: auth.source_refill };
+        let by_login = Budget { burst: auth.account_failures, refill: auth.account_refill };
+        let throttled = Err(AccountError::Refused(LogInRefusal::TryLater));
+
+        // Each attempt counts as a failure until it is known to be none, so that many at once don't get past the limit.
+        if !self.by_source.spend(source, by_source) {
+            return throttled;
+        }
+        let login = Login::parse(login).ok();
+        if let Some(login) = &login
+            && !self.by_login.spend(login.clone(), by_login)
+        {
+            self.by_source.refund(&source, by_source);
+            return throttled;
+        }
+        let outcome = self.compare(login.clone(), password, &auth).await;
+        let wrong = [LogInRefusal::UnknownLogin, LogInRefusal::WrongPassword];
+        if !matches!(&outcome, Err(AccountError::Refused(refusal)) if wrong.contains(refusal)) {
+            self.by_source.refund(&source, by_source);
+            if let Some(login) = &login {
+                self.by_login.refund(login, by_login);
+            }
+        }
+        let account = outcome?;
+        self.by_login.forget(&account.login);
+        Ok((account.id, account.login))
+    }
+
+    /// The account with that login and that password.
+    async fn compare(
+        &self,
+        login: Option<Login>,
+        password: &Secret,
+        auth: &config::Auth,
+    ) -> Result<Account, AccountError<LogInRefusal>> {
+        use LogInRefusal as Refusal;
+        let refused = |refusal| Err(AccountError::Refused(refusal));
+        let unknown = if auth.hide_unknown_login { Refusal::WrongPassword } else { Refusal::UnknownLogin };
+        let account = match login {
+            Some(login) => self.store.get_account(login).await?,
+            None => None,
+        };
+        let Ok(password) = Password::parse(password) else {
+            // No account has it, so there is nothing to compare, and nothing to time.
+            return refused(if account.is_some() { Refusal::WrongPassword } else { unknown });
+        };
+        let parameters = Parameters::of(auth);
+        let Some(account) = account else {
+            if auth.hide_unknown_login && self.hasher.hash(password, parameters).await?.is_none() {
+                return refused(Refusal::TryLater);
+            }
+            return refused(unknown);
+        };
+        match self.hasher.verify(password, account.password_hash.clone(), parameters).await? {
+            None => refused(Refusal::TryLater),
+            Some(Verdict::Wrong) => refused(Refusal::WrongPassword),
+            Some(Verdict::Right { .. }) if account.disabled => refused(Refusal::Disabled),
+            Some(Verdict::Right { renewed }) => {
+                self.renew(&account, renewed).await;
+                Ok(account)
+            }
+        }
+    }
+
+    /// Stores a hash with today's parameters. If that fails, the old one is as good as it was.
+    async fn renew(&self, account: &Account, renewed: Option<String>) {
+        let Some(renewed) = renewed else { return };
+        match self.store.renew_password(account.id, account.password_hash.clone(), renewed).await {
+            Ok(()) => tracing::info!(login = %account.login, "password hash renewed with the configured parameters"),
+            Err(error) => {
+                tracing::warn!(login = %account.login, error = %error.chain(), "password hash not renewed");
+            }
+        }
+    }
+}
+
+/// The time, as the store keeps it. A clock before 1970 counts as 1970.
+#[must_use]
+pub fn now() -> UnixMillis {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    UnixMillis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}

@@ -1,0 +1,172 @@
+//! Failed log-ins cost; whoever has spent their budget waits.
+//!
+//! A budget is a generic cell rate (ITU-T I.371): for each key one instant is kept, up to which its spending has been
+//! paid off.
+
+use crate::domain::Peer;
+use std::collections::HashMap;
+use std::hash::Hash;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+/// Whence somebody tries. Whoever has one IPv6 address has a /64 of them, so that counts as one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Source {
+    /// An IPv4 address.
+    V4(std::net::Ipv4Addr),
+    /// The upper half of an IPv6 address.
+    V6(u64),
+    /// A user of this machine, on a UNIX socket.
+    Local(u32),
+}
+
+impl From<Peer> for Source {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Tcp(address) => Self::from(address.ip()),
+            Peer::Unix { user } => Self::Local(user),
+        }
+    }
+}
+
+impl From<IpAddr> for Source {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(address) => Self::V4(address),
+            IpAddr::V6(address) => Self::V6((Ipv6Addr::to_bits(address) >> 64) as u64),
+        }
+    }
+}
+
+/// How much may be spent at once, and after how long one more may be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    pub(super) burst: u32,
+    pub(super) refill: Duration,
+}
+
+/// Keys remembered at most: when there are more, those who owe least are forgotten first.
+const CAPACITY: usize = 100_000;
+
+/// Who owes how much.
+pub(super) struct Throttle<Key> {
+    paid_off: Mutex<HashMap<Key, Instant>>,
+    capacity: usize,
+}
+
+impl<Key> Default for Throttle<Key> {
+    fn default() -> Self {
+        Self { paid_off: Mutex::default(), capacity: CAPACITY }
+    }
+}
+
+impl<Key: Hash + Eq> Throttle<Key> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Instant>> {
+        self.paid_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Spends one of the key's budget; false, and nothing spent, if there is none left.
+    pub(super) fn spend(&self, key: Key, budget: Budget) -> bool {
+        self.spend_at(key, budget, Instant::now())
+    }
+
+    fn spend_at(&self, key: Key, budget: Budget, now: Instant) -> bool {
+        let mut all = self.lock();
+        let owed_until = all.get(&key).copied().unwrap_or(now).max(now);
+        let all_spent = now + budget.refill * budget.burst.saturating_sub(1);
+        if owed_until > all_spent {
+            return false;
+        }
+        if all.len() >= self.capacity && !all.contains_key(&key) {
+            make_room(&mut all, now);
+        }
+        all.insert(key, owed_until + budget.refill);
+        true
+    }
+
+    /// Gives one back that was no failure after all.
+    pub(super) fn refund(&self, key: &Key, budget: Budget) {
+        let mut all = self.lock();
+        if let Some(until) = all.get_mut(key)
+            && let Some(earlier) = until.checked_sub(budget.refill)
+        {
+            *until = earlier;
+        }
+    }
+
+    /// Forgets what a key owes.
+    pub(super) fn forget(&self, key: &Key) {
+        self.lock().remove(key);
+    }
+}
+
+/// Drops what is paid off, and of the rest an eighth, so that this is seldom done.
+fn make_room<Key: Hash + Eq>(all: &mut HashMap<Key, Instant>, now: Instant) {
+    let before = all.len();
+    all.retain(|_, until| *until > now);
+    if all.len() > before / 8 * 7 {
+        let mut until: Vec<_> = all.values().copied().collect();
+        let (_, limit, _) = until.select_nth_unstable(before / 8);
+        let limit = *limit;
+        all.retain(|_, until| *until > limit);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUDGET: Budget = Budget { burst: 3, refill: Duration::from_secs(10) };
+
+    #[test]
+    fn after_the_burst_one_waits_and_then_has_one_more() {
+        let throttle = Throttle::default();
+        let start = Instant::now();
+        let at = |seconds| throttle.spend_at("ann", BUDGET, start + Duration::from_secs(seconds));
+        assert!(at(0) && at(0) && at(0));
+        assert!(!at(0) && !at(9));
+        assert!(at(10) && !at(10));
+        assert!(at(100) && at(100) && at(100) && !at(100));
+    }
+
+    #[test]
+    fn one_key_does_not_spend_the_budget_of_another() {
+        let throttle = Throttle::default();
+        let now = Instant::now();
+        while throttle.spend_at("ann", BUDGET, now) {}
+        assert!(throttle.spend_at("bob", BUDGET, now));
+    }
+
+    #[test]
+    fn what_is_refunded_or_forgotten_was_not_spent() {
+        let throttle = Throttle::default();
+        let now = Instant::now();
+        while throttle.spend_at("ann", BUDGET, now) {}
+        throttle.refund(&"ann", BUDGET);
+        assert!(throttle.spend_at("ann", BUDGET, now) && !throttle.spend_at("ann", BUDGET, now));
+        throttle.forget(&"ann");
+        assert!(throttle.spend_at("ann", BUDGET, now));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_whoever_owes_most_is_remembered() {
+        let throttle = Throttle { capacity: 64, ..Throttle::default() };
+        let now = Instant::now();
+        while throttle.spend_at(0, BUDGET, now) {}
+        for stranger in 1..10_000 {
+            throttle.spend_at(stranger, BUDGET, now);
+            assert!(throttle.lock().len() <= 64);
+        }
+        assert!(!throttle.spend_at(0, BUDGET, now));
+    }
+
+    #[test]
+    fn addresses_of_one_ipv6_network_are_one_source() {
+        let source = |text: &str| Source::from(text.parse::<IpAddr>().unwrap());
+        assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff::9"));
+        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
+        assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
+        assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
+    }
+}

@@ -1,0 +1,61 @@
+//! Files that are one person's business: mode 0600, replaced as a whole.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// A file could not be read or written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {}", .path.display(), super::link::plain(.source))]
+pub(super) struct FileError {
+    /// Which.
+    pub(super) path: PathBuf,
+    /// Why.
+    pub(super) source: io::Error,
+}
+
+/// The folder for this program in one of the XDG base directories: `$variable/messenger`, else
+/// `$HOME/fallback/messenger`. Relative paths do not count, as the XDG specification has it.
+pub(super) fn folder(variable: &str, fallback: &str) -> Option<PathBuf> {
+    let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    let base = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(fallback)))?;
+    Some(base.join("messenger"))
+}
+
+/// Reads a file; `None` when there is none.
+///
+/// # Errors
+/// When it is there and cannot be read.
+pub(super) fn read(path: &Path) -> Result<Option<String>, FileError> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(FileError { path: path.to_owned(), source }),
+    }
+}
+
+/// Puts a new file in the place of the old one, and makes the folders above it (mode 0700) that are missing.
+///
+/// # Errors
+/// When that fails; the old file is still there then.
+pub(super) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
+    let error = |source| FileError { path: path.to_owned(), source };
+    if let Some(parent) = path.parent() {
+        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(error)?;
+    }
+    let new = path.with_extension(format!("{}.new", std::process::id()));
+    // Left behind by a process of the same number that was killed.
+    let _ = fs::remove_file(&new);
+    let written = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)
+        .and_then(|mut file| file.write_all(text.as_bytes()).and_then(|()| file.sync_all()))
+        .and_then(|()| fs::rename(&new, path));
+    written.map_err(|source| {
+        let _ = fs::remove_file(&new);
+        error(source)
+    })
+}

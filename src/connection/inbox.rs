@@ -1,0 +1,116 @@
+//! Bytes from the peer, and which of them are a request.
+//!
+//! A request ends where the session's key shows the next one ([`classic::first_request`]), or else with the last byte
+//! that came: when the socket is drained and, if so much came that it may be a request's first segments only, there
+//! was a pause of `classic.request_gap`.
+
+use super::{Connection, End};
+use crate::domain::SessionKey;
+use crate::protocol::classic;
+use std::cell::RefCell;
+
+/// What one read takes at most; the buffer is the thread's, so that a connection that says nothing has none.
+const READ: usize = 16 * 1024;
+
+thread_local! {
+    static BUFFER: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ].into_boxed_slice());
+}
+
+/// What has come since the peer last said nothing. Lives while something comes; holds `classic.request_max` and one
+/// read more at the most.
+#[derive(Default)]
+pub(super) struct Inbox {
+    bytes: Vec<u8>,
+    /// Of `bytes`, these have been taken.
+    taken: usize,
+    /// All that came, taken or not: pieces of a long burst may be cut anywhere.
+    burst: usize,
+}
+
+/// Why a reading ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Rest {
+    /// More may be there already; this is as much as is taken at once.
+    Unread,
+    /// There is no more for now.
+    Drained,
+    /// There will be no more.
+    Closed,
+}
+
+impl Inbox {
+    fn left(&self) -> &[u8] {
+        &self.bytes[self.taken..]
+    }
+
+    /// How much has come so far.
+    pub(super) fn burst(&self) -> usize {
+        self.burst
+    }
+
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// When the connection failed. What came before is dropped with it: a request is taken whole or not at all.
+    pub(super) fn read(&mut self, connection: &Connection) -> Result<Rest, End> {
+        let limit = connection.shared.settings.get().classic.request_max;
+        self.bytes.drain(..self.taken);
+        self.taken = 0;
+        BUFFER.with_borrow_mut(|buffer| {
+            while self.bytes.len() <= limit {
+                match connection.try_read(buffer)? {
+                    Some(0) => return Ok(Rest::Closed),
+                    Some(size) => {
+                        self.bytes.extend_from_slice(&buffer[..size]);
+                        self.burst += size;
+                        if size < buffer.len() {
+                            return Ok(Rest::Drained);
+                        }
+                    }
+                    None => return Ok(Rest::Drained),
+                }
+            }
+            Ok(Rest::Unread)
+        })
+    }
+
+    /// Takes the next request that has another one behind it.
+    pub(super) fn take_followed(&mut self, key: Option<SessionKey>) -> Option<&[u8]> {
+        let start = self.taken;
+        let size = classic::first_request(self.left(), key);
+        if size == self.left().len() {
+            return None;
+        }
+        self.taken += size;
+        Some(&self.bytes[start..self.taken])
+    }
+
+    /// Takes what is left, which is one request.
+    pub(super) fn take_last(&mut self) -> Option<&[u8]> {
+        let start = self.taken;
+        self.taken = self.bytes.len();
+        Some(&self.bytes[start..]).filter(|last| !last.is_empty())
+    }
+
+    /// # Errors
+    /// When what is left is more than a request may be.
+    pub(super) fn check_length(&self, connection: &Connection) -> Result<(), End> {
+        let limit = connection.shared.settings.get().classic.request_max;
+        if self.left().len() > limit { Err(End::TooLong(limit)) } else { Ok(()) }
+    }
+
+    /// Waits for more, if what is left may be cut. False: it is whole.
+    ///
+    /// # Errors
+    /// When the connection failed.
+    pub(super) async fn wait_for_more(&self, connection: &Connection) -> Result<bool, End> {
+        if self.left().is_empty() || !classic::may_be_cut(self.burst) {
+            return Ok(false);
+        }
+        let gap = connection.shared.settings.get().classic.request_gap;
+        match tokio::time::timeout(gap, connection.stream.readable()).await {
+            Ok(ready) => ready.map(|()| true).map_err(End::Broken),
+            Err(_) => Ok(false),
+        }
+    }
+}

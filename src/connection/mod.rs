@@ -1,0 +1,326 @@
+//! One peer: a byte stream, a bounded outbox, a place in a mailbox.
+//!
+//! Each connection has a task that reads (`serve.rs`); whoever has something for the peer writes at once, or leaves it
+//! in the outbox, where the [`Pacer`] finds it. So an idle connection has one sleeping task, no buffer and no timer.
+//!
+//! Classic has no framing, so the outbox sees to it that **packets never share a read**: one packet is written, and
+//! the next no sooner than the peer's kernel has taken the first and a short gap has passed (`outbox.rs`).
+//!
+//! **Messages never overflow.** They are committed before they come here. What does not fit into the outbox stays in
+//! the mailbox, and is read from there when the peer has caught up (`mail.rs`).
+//!
+//! Errors: whatever ends a connection is an [`End`]; one log record says why, and the peer sees its end of stream.
+//!
+//! Must not be here: SQL, passwords, what a request means. What a connection knows is plain data (its session, its
+//! outbox, its place in the mailbox), so that it can be handed to the next process.
+//!
+//! Locks: `state` is never held across an await, and never while the sessions are asked anything.
+
+mod inbox;
+mod mail;
+mod outbox;
+mod pacer;
+mod serve;
+mod stream;
+
+pub use pacer::Pacer;
+pub use serve::serve;
+pub use stream::Stream;
+
+use crate::config::{Live, Settings};
+use crate::domain::{AccountId, Event, Peer, Seq, SessionKey};
+use crate::handlers::{Core, Outcome, SessionChange};
+use crate::protocol::classic;
+use crate::sessions::{Session, Subscriber};
+use mail::{Mail, Place};
+use outbox::{Gaps, Outbox, Packet, Step};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+/// What all connections share.
+pub struct Shared {
+    /// The rooms below.
+    pub core: Core,
+    /// The settings of this moment.
+    pub settings: Live,
+    /// Comes back to connections whose peers are not ready.
+    pub pacer: Pacer,
+    /// Cancelled when the daemon stops: connections finish the request they are at, flush, and end.
+    pub stop: CancellationToken,
+    /// Cancelled when they have had as long for that as `process.stop_deadline` says: they end as they are.
+    pub give_up: CancellationToken,
+    /// Told when a connection or a session has come or gone.
+    pub population_changed: Notify,
+}
+
+/// Why a connection ended.
+#[derive(Debug, thiserror::Error)]
+pub enum End {
+    /// The peer closed.
+    #[error("closed by the peer")]
+    ByPeer,
+    /// The daemon stops.
+    #[error("the daemon stops")]
+    Stopped,
+    /// The network or the peer's machine failed.
+    #[error("the connection failed: {0}")]
+    Broken(io::Error),
+    /// A request is longer than `classic.request_max`.
+    #[error("a request of more than {0} bytes (classic.request_max)")]
+    TooLong(usize),
+    /// The bytes are no request.
+    #[error("{0}")]
+    NoRequest(classic::Fault),
+    /// A request (its name) that nobody may make here, or that we failed to do.
+    #[error("{1}")]
+    Refused(&'static str, crate::handlers::HandlerError),
+    /// The mailbox can't be read.
+    #[error("the mailbox can't be read: {}", .0.chain())]
+    Mailbox(crate::store::StoreError),
+    /// More waits for the peer than `connections.outbox_max`.
+    #[error("the peer does not read: more than half of {0} bytes of answers wait for it (connections.outbox_max)")]
+    Overflow(usize),
+    /// The peer's kernel has taken nothing for `connections.user_timeout`.
+    #[error("the peer does not read: nothing was taken for {} (connections.user_timeout)", humantime::format_duration(*.0))]
+    Stalled(Duration),
+}
+
+/// One peer.
+pub struct Connection {
+    stream: Stream,
+    peer: Peer,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+    me: Weak<Self>,
+}
+
+#[derive(Default)]
+struct State {
+    session: Option<Session>,
+    outbox: Outbox,
+    mail: Mail,
+    /// When the pacer will come, if it will.
+    paced: Option<Instant>,
+    /// Set once, by whoever finds first that it is over.
+    end: Option<End>,
+    /// Nothing more is read from the mailbox: the connection is flushing.
+    flushing: bool,
+}
+
+impl Connection {
+    /// A connection without a session.
+    #[must_use]
+    pub fn new(stream: Stream, peer: Peer, shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self { stream, peer, shared, state: Mutex::default(), me: me.clone() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn session_key(&self) -> Option<SessionKey> {
+        self.lock().session.as_ref().map(|session| session.key)
+    }
+
+    /// Ends the connection: the first reason counts. The task that reads sees the end of the stream.
+    fn end(&self, state: &mut State, end: End) {
+        if state.end.is_some() {
+            return;
+        }
+        // A last look at what the peer has taken: it may have read and gone. Not after a failure, of which a UNIX
+        // socket tells once: asked again, it seems to have passed on everything.
+        if !matches!(end, End::Broken(_)) {
+            let store = &self.shared.core.store;
+            state.outbox.settle(&self.stream, |account, seq| store.delivered(account, seq));
+        }
+        // Mail that the peer has not taken will be sent anew, so its kernel must not get the rest of it later.
+        if state.outbox.has_mail_under_way() {
+            self.stream.abandon();
+        }
+        state.end = Some(end);
+        self.stream.shut_down();
+    }
+
+    /// Reads what there is; `None`: nothing, for now.
+    ///
+    /// # Errors
+    /// The connection has failed, and is over: it has the reason already. Nobody may ask what was taken in between.
+    fn try_read(&self, buffer: &mut [u8]) -> Result<Option<usize>, End> {
+        let mut state = self.lock();
+        match self.stream.try_read(buffer) {
+            Ok(size) => Ok(Some(size)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
+            Err(error) => {
+                self.end(&mut state, End::Broken(error));
+                Err(End::ByPeer)
+            }
+        }
+    }
+
+    /// A request is about to be answered: for the session that this returns, if there is one.
+    ///
+    /// # Errors
+    /// It is over, whatever the peer says now; the connection has the reason already.
+    fn begin_answer(&self) -> Result<Option<Session>, End> {
+        let mut state = self.lock();
+        if state.end.is_some() {
+            return Err(End::ByPeer);
+        }
+        state.outbox.hold_statuses();
+        Ok(state.session.clone())
+    }
+
+    /// Takes up what came of a request, all at once: nothing that a new session is told comes before the reply that
+    /// begins it, and no newer status before a reply with an older one.
+    fn end_answer(&self, outcome: Outcome) {
+        let mut state = self.lock();
+        let session_changes = !matches!(outcome.session, SessionChange::Keep);
+        match outcome.session {
+            SessionChange::Keep => {}
+            SessionChange::Begin(session, delivered) => self.begin_session(&mut state, session, delivered),
+            // Mail that waits stays in its mailbox.
+            SessionChange::End => drop(self.leave_session(&mut state)),
+        }
+        if let Some(bytes) = classic::encode_reply(&outcome.reply) {
+            self.enqueue(&mut state, Packet::reply(bytes));
+        }
+        state.outbox.release_statuses();
+        self.advance(&mut state);
+        drop(state);
+        if session_changes {
+            self.shared.population_changed.notify_one();
+        }
+    }
+
+    /// Queues what can't wait elsewhere.
+    fn enqueue(&self, state: &mut State, packet: Packet) {
+        let limit = self.shared.settings.get().connections.outbox_max;
+        if state.outbox.push(packet, limit).is_err() {
+            self.end(state, End::Overflow(limit));
+        }
+    }
+
+    /// Writes what may be written now, and sees to it that the rest is.
+    fn advance(&self, state: &mut State) {
+        if state.end.is_some() {
+            return;
+        }
+        let settings = self.shared.settings.get();
+        let gaps = self.gaps(&settings);
+        let store = &self.shared.core.store;
+        let step = state.outbox.step(&self.stream, Instant::now(), gaps, |account, seq| store.delivered(account, seq));
+        let reads_on = state.mail.is_behind() && state.session.is_some() && !state.flushing;
+        match step {
+            Ok(Step::Idle) if reads_on => mail::read_on(self, state),
+            Ok(Step::Idle) => {}
+            // Nothing hangs on it but the mailbox, which is read on when all is taken.
+            Ok(Step::Unhurried(at)) => {
+                if reads_on || state.flushing {
+                    self.pace(state, at);
+                }
+            }
+            Ok(Step::Again(at)) => self.pace(state, at),
+            Ok(Step::Stalled) => self.end(state, End::Stalled(gaps.patience)),
+            Err(error) => self.end(state, End::Broken(error)),
+        }
+    }
+
+    fn gaps(&self, settings: &Settings) -> Gaps {
+        Gaps {
+            // A UNIX socket says when the peer itself has read, so there is nothing to wait for.
+            between: if self.stream.is_unix() { Duration::ZERO } else { settings.classic.packet_gap },
+            after_long: settings.classic.packet_gap,
+            patience: settings.connections.user_timeout,
+        }
+    }
+
+    fn pace(&self, state: &mut State, at: Instant) {
+        if state.paced.is_none_or(|paced| at < paced) {
+            state.paced = Some(at);
+            self.shared.pacer.come_back(self.me.clone(), at);
+        }
+    }
+
+    /// The pacer came back, as it was asked to for this moment.
+    fn paced(&self, at: Instant) {
+        let mut state = self.lock();
+        // Not if it was asked to come sooner afterwards: each visit would ask for the next, and they would pile up.
+        if state.paced == Some(at) {
+            state.paced = None;
+            self.advance(&mut state);
+        }
+    }
+
+    /// A request came: with it, word of what the peer's kernel has taken.
+    fn heard(&self) {
+        let mut state = self.lock();
+        self.advance(&mut state);
+        state.outbox.heard();
+    }
+
+    /// Takes up a session, in the place of the one before, if there was one. Its mailbox had been delivered up to a
+    /// place when it was looked at; what has been written to this peer from behind that place is not sent again.
+    fn begin_session(&self, state: &mut State, session: Session, delivered: Seq) {
+        let written = state.outbox.written_up_to(state.mail.at());
+        let before = self.leave_session(state).filter(|before| before.account == session.account);
+        let under_way = state.outbox.mail_under_way(session.account);
+        let at = [before.map(|_| written), under_way].into_iter().flatten().fold(delivered, Seq::max);
+        state.mail = Mail::from(at);
+        state.session = Some(session);
+    }
+
+    /// Forgets the session, if there is one, having noted how far its mailbox was delivered.
+    fn leave_session(&self, state: &mut State) -> Option<Session> {
+        let session = state.session.take()?;
+        if !state.outbox.holds_mail() {
+            self.shared.core.store.delivered(session.account, state.mail.at());
+        }
+        state.outbox.drop_events();
+        Some(session)
+    }
+}
+
+impl Subscriber for Connection {
+    fn settle(&self) {
+        self.advance(&mut self.lock());
+    }
+
+    fn notify(&self, account: AccountId, event: &Event) {
+        let mut state = self.lock();
+        if state.end.is_some() || state.session.as_ref().is_none_or(|session| session.account != account) {
+            return;
+        }
+        let packet = match event {
+            Event::Mail(entry) => match state.mail.place(entry.seq) {
+                Place::Next => classic::encode_event(event).map(|bytes| Packet::mail(bytes, account, entry.seq)),
+                Place::Elsewhere => {
+                    self.advance(&mut state);
+                    return;
+                }
+            },
+            Event::ContactStatus(login, _) => {
+                classic::encode_event(event).map(|bytes| Packet::status(bytes, login.clone()))
+            }
+        };
+        match (packet, event) {
+            (Some(packet), Event::Mail(entry)) => {
+                let limit = self.shared.settings.get().connections.outbox_max;
+                match state.outbox.push(packet, limit) {
+                    Ok(()) => state.mail.queued(entry.seq),
+                    Err(_) => state.mail.fall_behind(entry.seq),
+                }
+            }
+            // The sender's own copy, for which classic has no packet.
+            (None, Event::Mail(entry)) => state.mail.queued(entry.seq),
+            (Some(packet), Event::ContactStatus(..)) => self.enqueue(&mut state, packet),
+            (None, Event::ContactStatus(..)) => {}
+        }
+        self.advance(&mut state);
+    }
+}
+
+#[cfg(test)]
+mod tests;

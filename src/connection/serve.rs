@@ -1,0 +1,140 @@
+//! The task of a connection: requests in their order, one after the other, and then the end.
+
+use super::inbox::{Inbox, Rest};
+use super::{Connection, End};
+use crate::handlers::{self, Caller};
+use crate::protocol::classic;
+use crate::sessions::Subscriber;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::coop::consume_budget;
+
+/// For the log.
+const PROTOCOL: &str = "classic";
+/// How often a connection that flushes is looked at.
+const FLUSH_LOOK: Duration = Duration::from_millis(2);
+
+/// Serves a peer until it, or the daemon, ends it.
+pub async fn serve(connection: Arc<Connection>) {
+    let end = converse(&connection).await;
+    finish(&connection, end).await;
+}
+
+async fn converse(connection: &Arc<Connection>) -> End {
+    let mut stopped = pin!(connection.shared.stop.cancelled());
+    loop {
+        let ready = tokio::select! {
+            biased;
+            () = &mut stopped => None,
+            ready = connection.stream.readable() => Some(ready),
+        };
+        if let Some(Err(error)) = ready {
+            return End::Broken(error);
+        }
+        // On the heap, so that a connection that says nothing does not carry the room for it.
+        match Box::pin(take_requests(connection)).await {
+            Err(end) => return end,
+            Ok(Rest::Closed) => return End::ByPeer,
+            // What had come when the daemon was told to stop was taken too.
+            Ok(_) if ready.is_none() => return End::Stopped,
+            Ok(_) => {}
+        }
+    }
+}
+
+/// Takes what has come, and answers it, request after request, until there is nothing to read.
+async fn take_requests(connection: &Arc<Connection>) -> Result<Rest, End> {
+    let mut inbox = Inbox::default();
+    loop {
+        let before = inbox.burst();
+        let rest = inbox.read(connection)?;
+        if inbox.burst() > before {
+            connection.heard();
+        }
+        while let Some(request) = inbox.take_followed(connection.session_key()) {
+            answer(connection, request).await?;
+        }
+        inbox.check_length(connection)?;
+        if rest == Rest::Unread || (rest == Rest::Drained && inbox.wait_for_more(connection).await?) {
+            continue;
+        }
+        if let Some(request) = inbox.take_last() {
+            answer(connection, request).await?;
+        }
+        return Ok(rest);
+    }
+}
+
+async fn answer(connection: &Arc<Connection>, request: &[u8]) -> Result<(), End> {
+    // Some requests wait for nothing; a peer that sends one after the other must not keep the thread for itself.
+    consume_budget().await;
+    let session = connection.begin_answer()?;
+    let request = classic::decode(request).map_err(End::NoRequest)?;
+    let subscriber: Arc<dyn Subscriber> = Arc::<Connection>::clone(connection);
+    let caller = Caller { session: session.as_ref(), peer: connection.peer, protocol: PROTOCOL, subscriber };
+    let (name, _) = handlers::needs(&request.request);
+    let outcome = handlers::handle(&connection.shared.core, &caller, request.key, request.request)
+        .await
+        .map_err(|error| End::Refused(name, error))?;
+    connection.end_answer(outcome);
+    Ok(())
+}
+
+async fn finish(connection: &Connection, end: End) {
+    if let End::Stopped = end {
+        flush(connection).await;
+    }
+    let mut state = connection.lock();
+    connection.end(&mut state, end);
+    // The reason is taken out for the log, and something stays in its place: whoever still comes finds it over.
+    let end = state.end.replace(End::ByPeer);
+    let session = connection.leave_session(&mut state);
+    drop(state);
+    if let Some(session) = &session {
+        connection.shared.core.sessions.sign_out(session);
+    }
+    log(connection, session.as_ref().map(|session| session.login.as_str()), end.as_ref());
+}
+
+/// Until all that waits has been taken; that is the end then, lest something comes in between that is sent, but not
+/// waited for. The daemon's deadline ends it sooner.
+async fn flush(connection: &Connection) {
+    loop {
+        {
+            let mut state = connection.lock();
+            state.flushing = true;
+            connection.advance(&mut state);
+            // Of what was written nothing more is taken then, and nobody waits for it.
+            if let Some(error) = connection.stream.failure() {
+                connection.end(&mut state, End::Broken(error));
+            }
+            if state.outbox.is_empty() || connection.shared.give_up.is_cancelled() {
+                connection.end(&mut state, End::Stopped);
+            }
+            if state.end.is_some() {
+                return;
+            }
+        }
+        tokio::time::sleep(FLUSH_LOOK).await;
+    }
+}
+
+/// The one record of a connection's end: a warning when the peer or we did wrong.
+fn log(connection: &Connection, login: Option<&str>, end: Option<&End>) {
+    let (peer, protocol) = (connection.peer, PROTOCOL);
+    match end {
+        None | Some(End::ByPeer | End::Stopped) => {
+            tracing::debug!(%peer, protocol, login, "connection closed");
+        }
+        Some(End::Refused(request, error)) if error.is_peers_fault() => {
+            tracing::warn!(%peer, protocol, login, request, %error, "connection closed");
+        }
+        Some(End::Refused(request, error)) => {
+            tracing::error!(%peer, protocol, login, request, %error, "connection closed");
+        }
+        Some(error @ End::Mailbox(_)) => tracing::error!(%peer, protocol, login, %error, "connection closed"),
+        Some(error @ End::Broken(_)) => tracing::info!(%peer, protocol, login, %error, "connection closed"),
+        Some(error) => tracing::warn!(%peer, protocol, login, %error, "connection closed"),
+    }
+}

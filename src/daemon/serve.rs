@@ -1,0 +1,211 @@
+//! From READY to STOPPING.
+
+use super::population::Population;
+use super::sockets::Open;
+use super::{Daemon, StartError, greeting, reload};
+use crate::accounts::Accounts;
+use crate::config::Settings;
+use crate::connection::{Pacer, Shared};
+use crate::handlers::Core;
+use crate::host::watchdog::{self, Probe, Watchdog};
+use crate::listener::{self, Limits};
+use crate::notifier;
+use crate::sessions::Sessions;
+use crate::store::{Committed, Store};
+use std::io;
+use std::num::NonZero;
+use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
+use std::time::Duration;
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+/// For connections to end when they have been told to give up.
+const LAST_MOMENT: Duration = Duration::from_millis(500);
+
+fn failed(doing: &'static str) -> impl FnOnce(io::Error) -> StartError {
+    move |source| StartError::Runtime { doing, source }
+}
+
+/// How many threads connections are served on. Counting CPUs reads what the control group allows.
+pub(super) fn worker_threads(settings: &Settings) -> usize {
+    match settings.process.worker_threads {
+        0 => std::thread::available_parallelism().map_or(1, NonZero::get),
+        threads => threads,
+    }
+}
+
+/// The threads that connections are served on.
+pub(super) fn runtime(threads: usize) -> Result<Runtime, StartError> {
+    let mut builder = Builder::new_multi_thread();
+    builder.worker_threads(threads).enable_all().thread_name("messengerd").build().map_err(failed("its threads"))
+}
+
+/// What the daemon is told from outside.
+enum Told {
+    Stop(&'static str),
+    Reload,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Told {
+        tokio::select! {
+            _ = self.terminate.recv() => Told::Stop("SIGTERM"),
+            _ = self.interrupt.recv() => Told::Stop("SIGINT"),
+            _ = self.hang_up.recv() => Told::Reload,
+        }
+    }
+
+    /// A reload comes too late by now.
+    async fn stop(&mut self) -> &'static str {
+        loop {
+            if let Told::Stop(signal) = self.next().await {
+                return signal;
+            }
+        }
+    }
+}
+
+/// Serves until told to stop, or until a listener breaks.
+pub(super) async fn serve(
+    mut daemon: Daemon,
+    listeners: Vec<Open>,
+    store: Store,
+    committed: mpsc::Receiver<Vec<Committed>>,
+) -> Result<(), StartError> {
+    // From here on a signal is heard, even if it comes before READY.
+    let mut signals = Signals::listen().map_err(failed("its signals"))?;
+    let sessions = Arc::new(Sessions::default());
+    let core = Core {
+        accounts: Accounts::new(store.clone(), daemon.live.clone()),
+        sessions: Arc::clone(&sessions),
+        store: store.clone(),
+    };
+    let shared = Arc::new(Shared {
+        core,
+        settings: daemon.live.clone(),
+        pacer: Pacer::default(),
+        stop: CancellationToken::new(),
+        give_up: CancellationToken::new(),
+        population_changed: Notify::new(),
+    });
+    let connections = TaskTracker::new();
+    let population = Arc::new(Population::default());
+    let _rounds = rounds(&daemon, &shared, &connections, &population, committed);
+
+    let permits = Arc::new(Semaphore::new(daemon.live.get().connections.max));
+    let mut addresses = Vec::new();
+    let mut accepting = JoinSet::new();
+    for open in listeners {
+        let (address, listener) = open.register().map_err(failed("its listeners"))?;
+        addresses.push(address.clone());
+        let limits = Limits { permits: Arc::clone(&permits), tasks: connections.clone() };
+        let accept = listener::accept(listener, Arc::clone(&shared), limits);
+        accepting.spawn(async move { accept.await.map_err(|source| StartError::Listener { address, source }) });
+    }
+    let probe = probe(Handle::current(), Arc::clone(&sessions), store.clone());
+    let watchdog = Watchdog::start(watchdog::interval_from_systemd(), daemon.notifier.clone(), probe)
+        .map_err(failed("the watchdog"))?;
+
+    daemon.sandbox.confine_calls()?;
+    population.lacks(daemon.sandbox.missing());
+
+    population.tell_with(&shared, &connections, |status| daemon.notifier.ready(status));
+    greeting::greet(&addresses);
+    let outcome = loop {
+        tokio::select! {
+            told = signals.next() => match told {
+                Told::Stop(signal) => {
+                    tracing::info!(signal, "stopping");
+                    break Ok(());
+                }
+                Told::Reload => {
+                    daemon.notifier.reloading();
+                    population.remark(reload::reload(&daemon).err());
+                    population.tell_with(&shared, &connections, |status| daemon.notifier.ready_again(status));
+                }
+            },
+            Some(Ok(Err(broken))) = accepting.join_next() => break Err(broken),
+        }
+    };
+
+    daemon.notifier.stopping();
+    shared.stop.cancel();
+    accepting.join_all().await;
+    connections.close();
+    let deadline = daemon.live.get().process.stop_deadline;
+    tokio::select! {
+        () = connections.wait() => {}
+        () = tokio::time::sleep(deadline) => {
+            let left = connections.len();
+            tracing::warn!(left, "not all clients took what waited for them in time; it stays in their mailboxes");
+        }
+        signal = signals.stop() => tracing::warn!(signal, "stopping without delay"),
+    }
+    shared.give_up.cancel();
+    // They need a moment to note what was taken, and to take back what was not.
+    let _ = tokio::time::timeout(LAST_MOMENT, connections.wait()).await;
+    if let Err(error) = store.stop().await {
+        tracing::warn!(error = %error.chain(), "the last cursors were not written: some messages may come twice");
+    }
+    drop(watchdog);
+    tracing::info!("stopped");
+    outcome
+}
+
+/// The tasks that go their rounds as long as the daemon serves; they end when this is dropped.
+fn rounds(
+    daemon: &Daemon,
+    shared: &Arc<Shared>,
+    connections: &TaskTracker,
+    population: &Arc<Population>,
+    committed: mpsc::Receiver<Vec<Committed>>,
+) -> JoinSet<()> {
+    let mut rounds = JoinSet::new();
+    let room = Arc::clone(shared);
+    rounds.spawn(async move { notifier::deliver(&room.core.sessions, committed).await });
+    let room = Arc::clone(shared);
+    rounds.spawn(async move { notifier::announce(&room.core.sessions, &room.core.store).await });
+    let room = Arc::clone(shared);
+    rounds.spawn(async move { room.core.store.keep_cursors().await });
+    let room = Arc::clone(shared);
+    rounds.spawn(async move { room.pacer.run().await });
+    if daemon.notifier.is_on() {
+        let (room, population) = (Arc::clone(shared), Arc::clone(population));
+        let (notifier, connections) = (daemon.notifier.clone(), connections.clone());
+        rounds.spawn(async move { population.tell(&notifier, &room, &connections).await });
+    }
+    rounds
+}
+
+/// Goes through the runtime, the sessions and the store's writer, and back.
+fn probe(runtime: Handle, sessions: Arc<Sessions>, store: Store) -> Probe {
+    Box::new(move |allowed: Duration| {
+        let (done, answer) = sync_channel(1);
+        let (sessions, store) = (Arc::clone(&sessions), store.clone());
+        runtime.spawn(async move {
+            let _ = sessions.accounts_online();
+            // Nobody listens any more if it took too long.
+            let _ = done.send(store.probe().await.is_ok());
+        });
+        answer.recv_timeout(allowed) == Ok(true)
+    })
+}

@@ -1,0 +1,110 @@
+//! The listeners: what systemd passed, else what the configuration names.
+
+use crate::config::{ListenAddress, Settings};
+use crate::host::journal::Chain;
+use crate::host::privileges::Identity;
+use crate::host::sockets::{self, Listener, SocketError, TcpOptions};
+use crate::listener;
+use std::io;
+use std::net::Ipv6Addr;
+use std::os::unix::fs::lchown;
+use std::path::PathBuf;
+
+/// The only protocol so far, and so the only name of a socket.
+const CLASSIC: &str = "classic";
+
+/// A listener that stands, not yet on the runtime.
+pub(super) struct Open {
+    /// Where, for log lines.
+    pub(super) address: String,
+    from_systemd: bool,
+    listener: Listener,
+    /// The file of a UNIX socket that we made ourselves.
+    file: Option<PathBuf>,
+}
+
+/// Takes what systemd passed, or binds `listen.classic`. Before there are threads, and before privileges go.
+pub(super) fn open(settings: &Settings) -> Result<Vec<Open>, SocketError> {
+    let inherited = sockets::inherited(&[CLASSIC])?;
+    let from_systemd = !inherited.is_empty();
+    let listeners = if from_systemd {
+        inherited.into_iter().map(|named| (named.listener, None)).collect()
+    } else {
+        bind_all(&settings.listen.classic)?
+    };
+    let connections = &settings.connections;
+    let options = TcpOptions {
+        keepalive_idle: connections.keepalive_idle,
+        keepalive_interval: connections.keepalive_interval,
+        user_timeout: connections.user_timeout,
+    };
+    let mut open = Vec::new();
+    for (listener, file) in listeners {
+        if let Listener::Tcp(listener) = &listener {
+            sockets::set_tcp_options(listener, &options)?;
+        }
+        open.push(Open { address: address(&listener), from_systemd, listener, file });
+    }
+    Ok(open)
+}
+
+/// Binds all addresses; with a UNIX socket comes the path of its file. An IPv6 loopback address that this machine does
+/// not have is passed over where another one stands: the default names both, and must do on a machine without IPv6.
+fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<(Listener, Option<PathBuf>)>, SocketError> {
+    let mut listeners = Vec::new();
+    for address in addresses {
+        let listener = match address {
+            ListenAddress::Tcp(address) => sockets::bind_tcp(*address).map(|listener| (Listener::Tcp(listener), None)),
+            ListenAddress::Unix(path) => {
+                sockets::bind_unix(path).map(|listener| (Listener::Unix(listener), Some(path.clone())))
+            }
+        };
+        match (listener, address) {
+            (Err(error @ SocketError::NoSuchAddress { .. }), ListenAddress::Tcp(address))
+                if address.ip() == Ipv6Addr::LOCALHOST && !listeners.is_empty() =>
+            {
+                tracing::warn!(error = %Chain(&error), "passed over: this machine has no IPv6");
+            }
+            (listener, _) => listeners.push(listener?),
+        }
+    }
+    Ok(listeners)
+}
+
+/// Gives the files of our UNIX sockets to whom we become: what root has made, only root's group could connect to. Those
+/// of systemd are as its unit says (`SocketUser=`, `SocketGroup=`).
+pub(super) fn give_over(open: &[Open], identity: &Identity) -> Result<(), SocketError> {
+    if let Identity::Unchanged { .. } = identity {
+        return Ok(());
+    }
+    for file in open.iter().filter_map(|open| open.file.as_deref()) {
+        lchown(file, Some(identity.uid().as_raw()), Some(identity.gid().as_raw())).map_err(|source| {
+            SocketError::Failed { address: file.display().to_string(), doing: "giving the socket over", source }
+        })?;
+    }
+    Ok(())
+}
+
+fn address(listener: &Listener) -> String {
+    let address = match listener {
+        Listener::Tcp(listener) => listener.local_addr().map(|address| address.to_string()),
+        Listener::Unix(listener) => listener.local_addr().map(|address| match address.as_pathname() {
+            Some(path) => path.display().to_string(),
+            None => format!("{address:?}"),
+        }),
+    };
+    address.unwrap_or_else(|error| format!("an address that can't be told ({error})"))
+}
+
+impl Open {
+    /// Puts the listener on the runtime, within which this must be called.
+    pub(super) fn register(self) -> io::Result<(String, listener::Listener)> {
+        let listener = match self.listener {
+            Listener::Tcp(listener) => listener::Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            Listener::Unix(listener) => listener::Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
+        };
+        let source = if self.from_systemd { "systemd" } else { "listen.classic" };
+        tracing::info!(protocol = CLASSIC, source, "listening on {}", self.address);
+        Ok((self.address, listener))
+    }
+}

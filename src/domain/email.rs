@@ -1,0 +1,55 @@
+//! The address a person gives at sign-up.
+
+use email_address::{EmailAddress, Options};
+use std::fmt;
+
+/// A plausible e-mail address (RFC 5321 lengths, RFC 5322 syntax without display name or literal address).
+/// A domain of one label (`ann@ship`) is plausible on a network of one's own. Nobody has checked that mail arrives there.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Email(Box<str>);
+
+/// The text is no plausible e-mail address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a plausible e-mail address")]
+pub struct EmailError;
+
+impl Email {
+    /// Checks what a person typed; surrounding white space is not forgiven.
+    ///
+    /// # Errors
+    /// [`EmailError`] when it is no plausible address.
+    pub fn parse(text: &str) -> Result<Self, EmailError> {
+        let options = Options::default().without_display_text().without_domain_literal();
+        match EmailAddress::parse_with_options(text, options) {
+            Ok(_) => Ok(Self(text.into())),
+            Err(_) => Err(EmailError),
+        }
+    }
+
+    /// The address as it was typed.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Email {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plausible_and_not() {
+        for good in ["ann@example.org", "a+b@sub.example.org", "ann@ship", "żółw@example.org"] {
+            assert!(Email::parse(good).is_ok(), "{good}");
+        }
+        for bad in ["", "ann", "@example.org", "ann@", "a b@example.org", "Ann <ann@example.org>", "ann@[127.0.0.1]"] {
+            assert_eq!(Email::parse(bad), Err(EmailError), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! The name a person logs in with.
+
+use precis_profiles::UsernameCaseMapped;
+use precis_profiles::precis_core::profile::PrecisFastInvocation;
+use std::fmt;
+use std::sync::Arc;
+
+/// A login: PRECIS `UsernameCaseMapped` (RFC 8265, section 3.3), 1 to [`Login::MAX_CHARS`] characters, none of
+/// [`Login::FORBIDDEN`], so that each login is an XMPP localpart as well (RFC 7622, section 3.3.1).
+///
+/// Upper case is folded, so `Ann` and `ann` are one login. Cloning is cheap.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Login(Arc<str>);
+
+/// Why a text is no login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum LoginError {
+    /// No characters at all.
+    #[error("a login needs at least one character")]
+    Empty,
+    /// More than [`Login::MAX_CHARS`] characters.
+    #[error("a login has at most {} characters", Login::MAX_CHARS)]
+    TooLong,
+    /// One of [`Login::FORBIDDEN`], or what PRECIS excludes: spaces, control characters, symbols and so on.
+    #[error("a login holds letters, digits and ASCII punctuation, but no spaces and none of \"&'/:<>@")]
+    BadCharacter,
+}
+
+impl Login {
+    /// The most characters (not bytes) in a login.
+    pub const MAX_CHARS: usize = 64;
+    /// Characters that PRECIS allows and an XMPP localpart does not.
+    pub const FORBIDDEN: &'static [char] = &['"', '&', '\'', '/', ':', '<', '>', '@'];
+
+    /// Normalises and checks what a person typed.
+    ///
+    /// # Errors
+    /// [`LoginError`] says which rule it breaks.
+    pub fn parse(text: &str) -> Result<Self, LoginError> {
+        if text.is_empty() {
+            return Err(LoginError::Empty);
+        }
+        // Normalising can shrink a text, but no login of this length is four times longer before it.
+        if text.len() > Self::MAX_CHARS * 16 {
+            return Err(LoginError::TooLong);
+        }
+        let login = UsernameCaseMapped::enforce(text).map_err(|_| LoginError::BadCharacter)?;
+        if login.chars().count() > Self::MAX_CHARS {
+            return Err(LoginError::TooLong);
+        }
+        if login.contains(Self::FORBIDDEN) {
+            return Err(LoginError::BadCharacter);
+        }
+        Ok(Self(login.as_ref().into()))
+    }
+
+    /// Takes a login that was checked before it was stored.
+    #[must_use]
+    pub fn from_store(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The normalised text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}", &*self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn case_and_width_are_folded() {
+        assert_eq!(Login::parse("Ann").unwrap().as_str(), "ann");
+        assert_eq!(Login::parse("ａｎｎ").unwrap().as_str(), "ann");
+        assert_eq!(Login::parse("Ćelina").unwrap().as_str(), "ćelina");
+    }
+
+    #[test]
+    fn what_is_no_login() {
+        assert_eq!(Login::parse(""), Err(LoginError::Empty));
+        assert_eq!(Login::parse(&"x".repeat(65)), Err(LoginError::TooLong));
+        assert_eq!(Login::parse(&"x".repeat(100_000)), Err(LoginError::TooLong));
+        for bad in ["a b", "a\rb", "a\0b", "a@b", "a/b", "a:b", "<a>", "a&b", "a\"b", "a'b", "🙂", "a\u{202e}b"] {
+            assert_eq!(Login::parse(bad), Err(LoginError::BadCharacter), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn sixty_four_characters_of_any_script_are_a_login() {
+        assert!(Login::parse(&"界".repeat(64)).is_ok());
+        assert!(Login::parse(&"ż".repeat(64)).is_ok());
+    }
+}

@@ -1,0 +1,51 @@
+//! What a peer asks for, in no protocol's bytes. Texts are as they came: the handlers check them, because a bad
+//! login at sign-up and an unknown one at log-in get different answers.
+
+use super::Secret;
+
+/// One request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Request {
+    /// Make an account.
+    SignUp {
+        /// The e-mail address, unchecked.
+        email: String,
+        /// The login, unchecked.
+        login: String,
+        /// The password, unchecked.
+        password: Secret,
+    },
+    /// Start a session.
+    LogIn {
+        /// The login, unchecked.
+        login: String,
+        /// The password, unchecked.
+        password: Secret,
+    },
+    /// End the session; the connection stays.
+    LogOut,
+    /// List the session's contacts.
+    GetContacts,
+    /// Put somebody on the session's contact list.
+    AddContact {
+        /// Whom, unchecked.
+        login: String,
+    },
+    /// Write to somebody.
+    SendMessage {
+        /// To whom, unchecked.
+        recipient: String,
+        /// What.
+        text: Text,
+    },
+}
+
+/// A message's text on its way to the store. Its debug output says how long it is and no more.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Text(pub Box<str>);
+
+impl std::fmt::Debug for Text {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Text({} bytes)", self.0.len())
+    }
+}

@@ -1,0 +1,32 @@
+//! The key that log-in gives and later requests carry.
+
+use std::fmt;
+
+/// Four random bytes, without 0x0D (CR separates fields). Worth something on the one connection that it was given
+/// to, and nothing on any other.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SessionKey([u8; 4]);
+
+impl SessionKey {
+    /// How many bytes a key has.
+    pub const LEN: usize = 4;
+
+    /// Takes four bytes as a key, unless one of them is the field separator.
+    #[must_use]
+    pub fn new(bytes: [u8; 4]) -> Option<Self> {
+        (!bytes.contains(&b'\r')).then_some(Self(bytes))
+    }
+
+    /// The bytes, for the wire.
+    #[must_use]
+    pub fn bytes(&self) -> [u8; 4] {
+        self.0
+    }
+}
+
+impl fmt::Debug for SessionKey {
+    /// Keys are in no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionKey(…)")
+    }
+}

@@ -1,0 +1,37 @@
+//! Begin a session. On a connection that has one already, the new one takes its place; a log-in that fails leaves it.
+
+use super::{Caller, Core, HandlerError, Outcome, SessionChange};
+use crate::domain::{Login, Reply, Secret};
+use std::sync::Arc;
+
+pub(super) async fn handle(
+    core: &Core,
+    caller: &Caller<'_>,
+    login: &str,
+    password: &Secret,
+) -> Result<Outcome, HandlerError> {
+    let (account, login) = match core.accounts.verify_login(login, password, caller.peer).await {
+        Ok(verified) => verified,
+        Err(error) => {
+            let refusal = HandlerError::split(error)?;
+            // What was typed may be anything; as much as a login has is enough to recognise it.
+            let login: String = login.chars().take(Login::MAX_CHARS).collect();
+            let (peer, protocol) = (caller.peer, caller.protocol);
+            tracing::info!(%peer, protocol, login, request = "log-in", error = ?refusal, "log-in refused");
+            return Ok(Reply::LogInRefused(refusal).into());
+        }
+    };
+    core.sessions.settle(account);
+    let delivered = core.store.cursor(account).await?;
+    let session =
+        core.sessions.sign_in(account, login, Arc::clone(&caller.subscriber)).map_err(HandlerError::Random)?;
+    // The new one first: the same login again does not go offline in between.
+    if let Some(before) = caller.session {
+        core.sessions.sign_out(before);
+    }
+    let (peer, protocol) = (caller.peer, caller.protocol);
+    tracing::info!(%peer, protocol, login = %session.login, request = "log-in", "session began");
+    // Whoever is answered is online for everybody, and no contact is told of it later than that.
+    core.sessions.told(account).await;
+    Ok(Outcome { reply: Reply::LoggedIn(session.key), session: SessionChange::Begin(session, delivered) })
+}

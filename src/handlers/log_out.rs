@@ -1,0 +1,12 @@
+//! End the session; the connection stays.
+
+use super::{Caller, Core, Outcome, SessionChange};
+use crate::domain::Reply;
+use crate::sessions::Session;
+
+pub(super) fn handle(core: &Core, caller: &Caller<'_>, session: &Session) -> Outcome {
+    core.sessions.sign_out(session);
+    let (peer, protocol) = (caller.peer, caller.protocol);
+    tracing::info!(%peer, protocol, login = %session.login, request = "log-out", "session ended");
+    Outcome { reply: Reply::LoggedOut, session: SessionChange::End }
+}

@@ -1,0 +1,40 @@
+//! All that is systemd's or the kernel's: what a daemon needs from its host and cannot have from std.
+//!
+//! - [`sockets`]: listeners, passed in by systemd under a name or bound by us, and what their connections inherit.
+//! - [`socket_queue`]: how much of what we wrote the other side has not taken.
+//! - [`notify`] and [`watchdog`]: what systemd is told, and when it is told nothing.
+//! - [`privileges`]: from root to nobody in particular, for good.
+//! - [`sandbox`]: what we forbid ourselves.
+//! - [`journal`]: where log records go.
+//! - [`resources`]: how many descriptors we may have.
+//!
+//! # Order
+//!
+//! Three functions need a process with one thread, because they change what all threads share, or what each has for
+//! itself and leaves to those that it starts: the environment ([`sockets::inherited`]), the identity
+//! ([`privileges::drop_to`]), the files within reach ([`sandbox::confine_files`]). They refuse when a second thread
+//! exists. So a start goes: log ([`journal::start`]) → [`sockets::inherited`] or [`sockets::bind_tcp`] →
+//! [`privileges::plan`] → [`privileges::prepare_state_directory`] → [`privileges::drop_to`] →
+//! [`sandbox::confine_files`] → threads: the runtime, the store's writer, the [`watchdog`] →
+//! [`sandbox::confine_calls`] → [`notify::Notifier::ready`].
+//!
+//! # Errors
+//!
+//! One enum for each module. Each variant names the address, path, user or descriptor that it is about, and what
+//! to do; `exit()` is its code for the shell. A text never repeats its cause: print the chain of causes,
+//! with [`journal::Chain`].
+//!
+//! # Must not be here
+//!
+//! Reading the configuration (plain option structs come in), tokio, protocols, what a listener's name means. This is
+//! the only room with `unsafe`: three items, each with its reason.
+
+pub mod journal;
+pub mod notify;
+pub mod privileges;
+pub mod resources;
+pub mod sandbox;
+pub mod socket_queue;
+pub mod sockets;
+mod threads;
+pub mod watchdog;

@@ -1,0 +1,150 @@
+//! How much of what we wrote the other side has not taken.
+
+use nix::libc::c_int;
+use socket2::{Domain, SockRef};
+use std::io;
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+mod ioctl {
+    nix::ioctl_read_bad!(
+        /// `SIOCOUTQ` of tcp(7), which is the number of `TIOCOUTQ` on every architecture.
+        outq,
+        nix::libc::TIOCOUTQ,
+        nix::libc::c_int
+    );
+}
+
+/// What of our writes on this stream socket is still under way: `SIOCOUTQ`. Only "none" or "some" has a meaning
+/// that both kinds of socket share.
+///
+/// - TCP: bytes, sent or not, that the peer's kernel has not acknowledged. A connection that was reset keeps
+///   its number: what was not acknowledged never will be. After shutdown(2) our FIN counts as one.
+/// - UNIX: memory of what the peer itself has not read, with the kernel's own overhead.
+///
+/// # Errors
+/// `ConnectionReset`: the peer of a UNIX socket closed it without reading all. Its kernel forgets the rest, so that
+/// nothing seems to be under way, and the writes must not be taken for read. (The error is taken from the
+/// socket: it is not told twice.) Else what ioctl(2) said: no socket, or a listening one.
+pub fn unacknowledged_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let bytes = queued(socket)?;
+    let socket = SockRef::from(&socket);
+    // The peer's end marks ours before it frees what it did not read, so an empty queue is judged second.
+    if bytes == 0
+        && socket.domain()? == Domain::UNIX
+        && let Some(error) = socket.take_error()?
+    {
+        return Err(error);
+    }
+    Ok(bytes)
+}
+
+#[expect(unsafe_code, reason = "neither std, nix nor socket2 has SIOCOUTQ")]
+fn queued(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: c_int = 0;
+    // SAFETY: the descriptor is open as long as it is borrowed, and SIOCOUTQ writes one int.
+    unsafe { ioctl::outq(socket.as_raw_fd(), &raw mut bytes) }?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+    use std::os::fd::AsFd;
+    use std::os::unix::net::UnixStream;
+
+    /// Writes until the kernel takes no more; how much it took.
+    fn fill(mut socket: &TcpStream) -> usize {
+        socket.set_nonblocking(true).unwrap();
+        let mut written = 0;
+        loop {
+            match socket.write(&[b'x'; 8192]) {
+                Ok(n) => written += n,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return written,
+                Err(error) => panic!("{error}"),
+            }
+        }
+    }
+
+    fn tcp_pair() -> (TcpStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        (ours, listener.accept().unwrap().0)
+    }
+
+    /// The acknowledgement is the kernels' affair and comes when it comes.
+    fn wait_until_acknowledged(socket: &TcpStream) {
+        while unacknowledged_bytes(socket.as_fd()).unwrap() > 0 {
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn a_tcp_peer_with_a_full_window_leaves_bytes_and_one_that_reads_takes_them() {
+        let (ours, mut peer) = tcp_pair();
+        let written = fill(&ours);
+        assert!(unacknowledged_bytes(ours.as_fd()).unwrap() > 0);
+
+        peer.read_exact(&mut vec![0; written]).unwrap();
+        wait_until_acknowledged(&ours);
+    }
+
+    #[test]
+    fn what_fits_the_tcp_window_is_taken_though_nobody_reads() {
+        let (mut ours, _peer) = tcp_pair();
+        ours.write_all(b"hello").unwrap();
+        wait_until_acknowledged(&ours);
+    }
+
+    #[test]
+    fn a_reset_tcp_connection_does_not_count_as_taken() {
+        let (ours, peer) = tcp_pair();
+        fill(&ours);
+        // Closing with unread bytes resets the connection; the poll below ends when the reset is here.
+        drop(peer);
+        while SockRef::from(&ours).take_error().unwrap().is_none() {
+            std::thread::yield_now();
+        }
+        assert!(unacknowledged_bytes(ours.as_fd()).unwrap() > 0);
+    }
+
+    #[test]
+    fn a_unix_peer_has_taken_what_it_has_read() {
+        let (mut ours, mut peer) = UnixStream::pair().unwrap();
+        assert_eq!(unacknowledged_bytes(ours.as_fd()).unwrap(), 0);
+        ours.write_all(b"hello").unwrap();
+        assert!(unacknowledged_bytes(ours.as_fd()).unwrap() > 0);
+
+        peer.read_exact(&mut [0; 4]).unwrap();
+        assert!(unacknowledged_bytes(ours.as_fd()).unwrap() > 0, "one byte is left");
+        peer.read_exact(&mut [0; 1]).unwrap();
+        assert_eq!(unacknowledged_bytes(ours.as_fd()).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_unix_peer_that_closes_without_reading_has_taken_nothing() {
+        let (mut ours, peer) = UnixStream::pair().unwrap();
+        ours.write_all(b"hello").unwrap();
+        drop(peer);
+        let error = unacknowledged_bytes(ours.as_fd()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
+    }
+
+    #[test]
+    fn a_unix_peer_that_read_all_and_closed_has_taken_all() {
+        let (mut ours, mut peer) = UnixStream::pair().unwrap();
+        ours.write_all(b"hello").unwrap();
+        peer.read_exact(&mut [0; 5]).unwrap();
+        drop(peer);
+        assert_eq!(unacknowledged_bytes(ours.as_fd()).unwrap(), 0);
+    }
+
+    #[test]
+    fn what_is_no_connection_is_an_error() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        assert!(unacknowledged_bytes(listener.as_fd()).is_err());
+        let file = tempfile::tempfile().unwrap();
+        assert!(unacknowledged_bytes(file.as_fd()).is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! messengerd: a messenger server for people who run their own machines.
+//!
+//! # A message's way
+//!
+//! ```text
+//! listener → connection → protocol → handler → store → notifier → sessions → connection(s) of the recipient
+//! ```
+//!
+//! - A [`listener`] is a named socket, from systemd or bound by us. Its name says which protocol it speaks.
+//! - A [`connection`] is one peer: bytes in, a bounded outbox, a position in a mailbox. It knows no SQL.
+//! - A [`protocol`] turns bytes into requests, and replies and events into bytes. No I/O, no clock.
+//! - A [`handlers`] file is one request of one kind; one table says what each needs, one gate checks it.
+//! - [`accounts`] knows passwords, throttling and who may sign up.
+//! - The [`store`] is the only place with SQL: one writer thread, group commit, readers beside it.
+//! - The [`notifier`] takes what was committed to the sessions it concerns, in the order of the commits.
+//! - [`sessions`] know who is online, on which connections, under which key.
+//!
+//! Around that way stand the [`daemon`] (start, reload, stop), the [`client`] (the terminal client), and what
+//! every room may lean on: [`config`] (the administrator's words), [`host`] (systemd and the kernel; the only
+//! `unsafe`), and [`domain`] (the words that protocol and store share, valid by construction).
+//!
+//! # Which room may know which
+//!
+//! Imports run downwards: `daemon`, `client`, `listener`, `connection`, `protocol`, `handlers`, `notifier`,
+//! `accounts`, `sessions`, `store`, `config`, `host`, `domain`. Nothing imports a room above itself, and
+//! `protocol` and `store` never meet. `tests/house.rs` reads the `use` lines and holds this.
+//!
+//! # Errors
+//!
+//! Each room has a typed error. Three readers are served from it: the client gets a code and generic text
+//! ([`domain::reply`]), the journal the chain of causes with fields, the shell an exit code of `sysexits.h`
+//! ([`domain::exit`]). Nothing here panics on what a stranger sends.
+
+pub mod accounts;
+pub mod client;
+pub mod config;
+pub mod connection;
+pub mod daemon;
+pub mod domain;
+pub mod handlers;
+pub mod host;
+pub mod listener;
+pub mod notifier;
+pub mod protocol;
+pub mod sessions;
+pub mod store;

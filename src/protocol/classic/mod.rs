@@ -1,0 +1,33 @@
+//! The protocol of the 2019 MessengerServer and its .NET client, byte for byte (`docs/protocol-classic.md`).
+//!
+//! A packet is a type byte and fields separated by CR; text is UTF-8. There is no framing: one packet is one write
+//! and one read, which [`connection`](crate::connection) sees to. What can be known from bytes alone about where a
+//! request ends is in [`split`].
+//!
+//! [`request`] is how the server reads (and our client writes), [`packet`] how the server writes (and our client
+//! reads).
+
+pub mod packet;
+pub mod request;
+pub mod split;
+
+pub use packet::{encode_event, encode_reply};
+pub use request::{Fault, decode};
+pub use split::{first_request, may_be_cut};
+
+/// Separates fields.
+pub(crate) const SEPARATOR: u8 = b'\r';
+
+/// Type bytes of requests.
+pub(crate) mod kind {
+    pub(crate) const SIGN_UP: u8 = 0x00;
+    pub(crate) const LOG_IN: u8 = 0x01;
+    pub(crate) const LOG_OUT: u8 = 0x02;
+    pub(crate) const GET_CONTACTS: u8 = 0x03;
+    pub(crate) const ADD_CONTACT: u8 = 0x04;
+    pub(crate) const MESSAGE: u8 = 0x06;
+
+    /// Type bytes of what the server sends unasked.
+    pub(crate) const PUSHED_MESSAGE: u8 = 0x02;
+    pub(crate) const PUSHED_STATUS: u8 = 0x05;
+}

@@ -1,0 +1,318 @@
+//! Who is online, on which connections, under which key.
+//!
+//! An account is online while it has at least one session; it may have several, each on a connection of its own. A
+//! change from none to one or back is put where [`Sessions::next_change`] takes it out: one at a time, so that an
+//! account's "online" and "offline" are told in the order in which they happened, and folded when they cancel out.
+//!
+//! Errors: only the operating system's random source can fail, see [`Sessions::sign_in`].
+//!
+//! Must not be here: passwords, SQL, bytes of a protocol, sockets. A connection is seen as a [`Subscriber`].
+//!
+//! Locks: the one here is held for look-ups only, never while a subscriber is told something.
+
+use crate::domain::{AccountId, Event, Login, SessionKey, Status};
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// What a session needs of its connection.
+pub trait Subscriber: Send + Sync {
+    /// Tells the account's session on this connection what happened. Never waits: what can't be sent now is queued,
+    /// and what can't be queued costs the connection. A connection that has no session of that account (any more)
+    /// ignores it.
+    fn notify(&self, account: AccountId, event: &Event);
+
+    /// Notes what the peer has taken by now, without waiting for the moment at which it would be noticed.
+    fn settle(&self);
+}
+
+/// A session, as its connection keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Session {
+    /// Whose.
+    pub account: AccountId,
+    /// Their login.
+    pub login: Login,
+    /// What requests must carry, on this connection and no other.
+    pub key: SessionKey,
+}
+
+/// An account went online or offline.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Which.
+    pub account: AccountId,
+    /// Its login.
+    pub login: Login,
+    /// What it is now.
+    pub status: Status,
+}
+
+/// All sessions of this server.
+#[derive(Default)]
+pub struct Sessions {
+    state: Mutex<State>,
+    changed: Notify,
+    told: Notify,
+}
+
+#[derive(Default)]
+struct State {
+    online: HashMap<AccountId, Online>,
+    keys: HashSet<SessionKey>,
+    /// Accounts whose status may differ from what was last told; each stands here once.
+    changed: VecDeque<AccountId>,
+    /// Whose change is just being told.
+    telling: Option<AccountId>,
+}
+
+struct Online {
+    login: Login,
+    sessions: Vec<(SessionKey, Arc<dyn Subscriber>)>,
+    told: Status,
+    in_changed: bool,
+}
+
+impl Online {
+    fn status(&self) -> Status {
+        if self.sessions.is_empty() { Status::Offline } else { Status::Online }
+    }
+}
+
+impl Sessions {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins a session, under a key that no other session has.
+    ///
+    /// # Errors
+    /// When the operating system gives no random bytes; then there is no session.
+    pub fn sign_in(
+        &self,
+        account: AccountId,
+        login: Login,
+        subscriber: Arc<dyn Subscriber>,
+    ) -> Result<Session, getrandom::Error> {
+        let mut state = self.lock();
+        let key = new_key(&mut state.keys)?;
+        let online = state.online.entry(account).or_insert_with(|| Online {
+            login: login.clone(),
+            sessions: Vec::with_capacity(1),
+            told: Status::Offline,
+            in_changed: false,
+        });
+        online.sessions.push((key, subscriber));
+        self.note_change(&mut state, account);
+        Ok(Session { account, login, key })
+    }
+
+    /// Ends a session. Ending it again does nothing.
+    pub fn sign_out(&self, session: &Session) {
+        let mut state = self.lock();
+        if !state.keys.remove(&session.key) {
+            return;
+        }
+        if let Some(online) = state.online.get_mut(&session.account) {
+            online.sessions.retain(|(key, _)| *key != session.key);
+        }
+        self.note_change(&mut state, session.account);
+    }
+
+    fn note_change(&self, state: &mut State, account: AccountId) {
+        let Entry::Occupied(mut online) = state.online.entry(account) else { return };
+        let online = online.get_mut();
+        if online.status() != online.told && !online.in_changed {
+            online.in_changed = true;
+            state.changed.push_back(account);
+            self.changed.notify_one();
+        }
+    }
+
+    /// Waits for the next change of an account's status that has not been told yet. For one caller, who has told the
+    /// change before when it asks for the next.
+    pub async fn next_change(&self) -> Change {
+        loop {
+            let change = self.take_change();
+            self.told.notify_waiters();
+            if let Some(change) = change {
+                return change;
+            }
+            self.changed.notified().await;
+        }
+    }
+
+    fn take_change(&self) -> Option<Change> {
+        let mut state = self.lock();
+        state.telling = None;
+        while let Some(account) = state.changed.pop_front() {
+            let Entry::Occupied(mut entry) = state.online.entry(account) else { continue };
+            let online = entry.get_mut();
+            online.in_changed = false;
+            let (status, told, login) = (online.status(), online.told, online.login.clone());
+            online.told = status;
+            if status == Status::Offline {
+                entry.remove();
+            }
+            if status != told {
+                state.telling = Some(account);
+                return Some(Change { account, login, status });
+            }
+        }
+        None
+    }
+
+    /// Waits until the change of an account's status, if it had one, has been told.
+    pub async fn told(&self, account: AccountId) {
+        loop {
+            let mut told = pin!(self.told.notified());
+            // From here on nothing is missed.
+            told.as_mut().enable();
+            if !self.is_untold(account) {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    fn is_untold(&self, account: AccountId) -> bool {
+        let state = self.lock();
+        state.telling == Some(account) || state.online.get(&account).is_some_and(|online| online.in_changed)
+    }
+
+    /// Whether an account has a session.
+    #[must_use]
+    pub fn status(&self, account: AccountId) -> Status {
+        self.lock().online.get(&account).map_or(Status::Offline, Online::status)
+    }
+
+    /// Tells all sessions of an account what happened.
+    pub fn notify(&self, account: AccountId, event: &Event) {
+        for subscriber in self.subscribers(account) {
+            subscriber.notify(account, event);
+        }
+    }
+
+    /// Lets all sessions of an account note what their peers have taken: before another one begins where they stand.
+    /// Its peer may have had one of those just now, and gone; we notice that a little later.
+    pub fn settle(&self, account: AccountId) {
+        for subscriber in self.subscribers(account) {
+            subscriber.settle();
+        }
+    }
+
+    fn subscribers(&self, account: AccountId) -> Vec<Arc<dyn Subscriber>> {
+        let state = self.lock();
+        let sessions = state.online.get(&account).map(|online| online.sessions.as_slice()).unwrap_or_default();
+        sessions.iter().map(|(_, subscriber)| Arc::clone(subscriber)).collect()
+    }
+
+    /// How many accounts are online.
+    #[must_use]
+    pub fn accounts_online(&self) -> usize {
+        self.lock().online.values().filter(|online| online.status() == Status::Online).count()
+    }
+}
+
+fn new_key(taken: &mut HashSet<SessionKey>) -> Result<SessionKey, getrandom::Error> {
+    loop {
+        let mut bytes = [0; SessionKey::LEN];
+        getrandom::fill(&mut bytes)?;
+        if let Some(key) = SessionKey::new(bytes)
+            && taken.insert(key)
+        {
+            return Ok(key);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Told(Mutex<Vec<Event>>);
+
+    impl Subscriber for Told {
+        fn notify(&self, _: AccountId, event: &Event) {
+            self.0.lock().unwrap().push(event.clone());
+        }
+
+        fn settle(&self) {}
+    }
+
+    const ANN: AccountId = AccountId(1);
+
+    fn sign_in(sessions: &Sessions) -> (Session, Arc<Told>) {
+        let told = Arc::new(Told::default());
+        let session = sessions.sign_in(ANN, Login::parse("ann").unwrap(), Arc::<Told>::clone(&told)).unwrap();
+        (session, told)
+    }
+
+    #[test]
+    fn the_first_session_brings_an_account_online_and_the_end_of_the_last_takes_it_offline() {
+        let sessions = Sessions::default();
+        let (first, _) = sign_in(&sessions);
+        assert_eq!(sessions.take_change().unwrap().status, Status::Online);
+        let (second, _) = sign_in(&sessions);
+        assert_eq!(sessions.take_change(), None);
+        sessions.sign_out(&first);
+        assert_eq!(sessions.take_change(), None);
+        assert_eq!(sessions.status(ANN), Status::Online);
+        sessions.sign_out(&second);
+        assert_eq!(sessions.take_change().unwrap().status, Status::Offline);
+        assert_eq!(sessions.status(ANN), Status::Offline);
+        assert!(sessions.lock().online.is_empty() && sessions.lock().keys.is_empty());
+    }
+
+    #[test]
+    fn what_cancels_out_before_it_is_told_is_not_told() {
+        let sessions = Sessions::default();
+        let (first, _) = sign_in(&sessions);
+        assert_eq!(sessions.take_change().unwrap().status, Status::Online);
+        sessions.sign_out(&first);
+        let (second, _) = sign_in(&sessions);
+        assert_eq!(sessions.take_change(), None);
+        sessions.sign_out(&second);
+        sessions.sign_out(&second);
+        assert_eq!(sessions.take_change().unwrap().status, Status::Offline);
+        assert_eq!(sessions.take_change(), None);
+    }
+
+    #[test]
+    fn a_change_is_told_when_the_next_one_is_asked_for() {
+        let sessions = Sessions::default();
+        assert!(!sessions.is_untold(ANN));
+        let (session, _) = sign_in(&sessions);
+        assert!(sessions.is_untold(ANN));
+        sessions.take_change().unwrap();
+        assert!(sessions.is_untold(ANN));
+        assert_eq!(sessions.take_change(), None);
+        assert!(!sessions.is_untold(ANN));
+        sessions.sign_out(&session);
+        sessions.take_change().unwrap();
+        assert!(sessions.is_untold(ANN) && !sessions.is_untold(AccountId(2)));
+    }
+
+    #[test]
+    fn every_session_of_an_account_is_told() {
+        let sessions = Sessions::default();
+        let ((_, first), (_, second)) = (sign_in(&sessions), sign_in(&sessions));
+        let event = Event::ContactStatus(Login::parse("bob").unwrap(), Status::Online);
+        sessions.notify(ANN, &event);
+        sessions.notify(AccountId(2), &event);
+        assert_eq!(*first.0.lock().unwrap(), std::slice::from_ref(&event));
+        assert_eq!(*second.0.lock().unwrap(), [event]);
+    }
+
+    #[test]
+    fn keys_are_unique_and_hold_no_separator() {
+        let mut taken = HashSet::new();
+        for _ in 0..10_000 {
+            assert!(!new_key(&mut taken).unwrap().bytes().contains(&b'\r'));
+        }
+        assert_eq!(taken.len(), 10_000);
+    }
+}

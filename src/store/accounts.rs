@@ -1,0 +1,82 @@
+//! The table `accounts`.
+
+use crate::domain::{AccountId, Email, Login, UnixMillis};
+use rusqlite::{Connection, OptionalExtension, Row, params};
+
+/// An account to be made.
+#[derive(Debug, Clone)]
+pub struct NewAccount {
+    /// Its login.
+    pub login: Login,
+    /// Where its owner can be written to.
+    pub email: Email,
+    /// An argon2id PHC string.
+    pub password_hash: String,
+    /// When it is made.
+    pub created_at: UnixMillis,
+}
+
+/// Somebody has that login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LoginTaken;
+
+/// An account as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its number.
+    pub id: AccountId,
+    /// Its login.
+    pub login: Login,
+    /// An argon2id PHC string.
+    pub password_hash: String,
+    /// Whether log-ins are refused.
+    pub disabled: bool,
+}
+
+pub(super) fn add(db: &Connection, account: &NewAccount) -> rusqlite::Result<Result<AccountId, LoginTaken>> {
+    // Without RETURNING, for which SQLite adds a look through all messages for rows that refer to the new account.
+    let added = db
+        .prepare_cached(
+            "INSERT INTO accounts (login, email, password, created_at) VALUES (?1, ?2, ?3, ?4)
+             ON CONFLICT (login) DO NOTHING",
+        )?
+        .execute(params![
+            account.login.as_str(),
+            account.email.as_str(),
+            account.password_hash,
+            account.created_at.0
+        ])?;
+    if added == 0 {
+        return Ok(Err(LoginTaken));
+    }
+    let id = db.last_insert_rowid();
+    db.prepare_cached("INSERT INTO mailboxes (account) VALUES (?1)")?.execute([id])?;
+    Ok(Ok(AccountId(id)))
+}
+
+pub(super) fn get(db: &Connection, login: &Login) -> rusqlite::Result<Option<Account>> {
+    let account = |row: &Row<'_>| {
+        Ok(Account {
+            id: AccountId(row.get(0)?),
+            login: login.clone(),
+            password_hash: row.get(1)?,
+            disabled: row.get(2)?,
+        })
+    };
+    db.prepare_cached("SELECT id, password, disabled FROM accounts WHERE login = ?1")?
+        .query_row([login.as_str()], account)
+        .optional()
+}
+
+/// The number of a login's account.
+pub(super) fn id(db: &Connection, login: &Login) -> rusqlite::Result<Option<AccountId>> {
+    db.prepare_cached("SELECT id FROM accounts WHERE login = ?1")?
+        .query_row([login.as_str()], |row| row.get(0).map(AccountId))
+        .optional()
+}
+
+pub(super) fn renew_password(db: &Connection, account: AccountId, old: &str, new: &str) -> rusqlite::Result<()> {
+    db.prepare_cached("UPDATE accounts SET password = ?3 WHERE id = ?1 AND password = ?2")?
+        .execute(params![account.0, old, new])?;
+    Ok(())
+}

@@ -1,0 +1,216 @@
+//! What outlives the process: accounts, contacts, and the mailboxes with their messages, in SQLite. The only SQL.
+//!
+//! One thread writes (`writer.rs`): it takes all requests that wait, commits them as one transaction, tells the
+//! notifier what was committed, in the order of the commits, and only then answers each caller. What a caller was
+//! told is on the disk (`synchronous=FULL`). Readers (`readers.rs`) have connections of their own, and see what was
+//! committed when they began.
+//!
+//! Errors: opening gives an [`OpenError`], each with the file and what to do. A running store gives a [`StoreError`];
+//! then nothing of that request was written, and the store goes on, also after a panic in it. Outcomes that are
+//! nobody's fault (a login that is taken) are values, not errors.
+//!
+//! Must not be here: passwords in clear, sessions, connections, bytes of a protocol.
+
+mod accounts;
+mod contacts;
+mod cursors;
+mod error;
+mod files;
+mod mailboxes;
+mod migrations;
+mod open;
+mod readers;
+mod writer;
+
+pub use accounts::{Account, LoginTaken, NewAccount};
+pub use error::{OpenError, StoreError};
+pub use mailboxes::{Committed, Draft, Page, PageLimits};
+pub use migrations::Progress;
+
+use crate::domain::{AccountId, Login, Seq};
+use cursors::Cursors;
+use readers::Readers;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use writer::Writer;
+
+/// How a store is opened.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The folder of the database; it exists and is ours.
+    pub directory: PathBuf,
+    /// Whether each commit waits for the disk (`synchronous=FULL`); else a power cut may take back the newest.
+    pub sync_every_commit: bool,
+    /// Connections for reading; at least one is opened.
+    pub readers: usize,
+    /// The most requests in one commit; at least one.
+    pub batch_max: usize,
+    /// How long to wait for a lock that a foreign program (an administrator's `sqlite3`) holds.
+    pub busy_timeout: Duration,
+}
+
+/// The store; a handle that is cheap to clone.
+#[derive(Clone)]
+pub struct Store {
+    writer: Writer,
+    readers: Readers,
+    cursors: Arc<Cursors>,
+}
+
+impl Store {
+    /// Opens the database, made new if there is none, migrated if it is of an older schema (after a backup). Blocks;
+    /// `progress` is called now and then while a migration runs.
+    ///
+    /// What is committed later goes to the receiver, in the order of the commits, in batches. It must be read: the
+    /// writer waits when 256 batches are unread.
+    ///
+    /// # Errors
+    /// [`OpenError`] says what is wrong with which file, and what to do.
+    pub fn open(options: &Options, progress: &Progress) -> Result<(Self, mpsc::Receiver<Vec<Committed>>), OpenError> {
+        let opened = open::open(options, migrations::MIGRATIONS, progress)?;
+        let readers = Readers::open(&opened.path, options)?;
+        let cursors = Arc::new(Cursors::default());
+        let (writer, committed) = Writer::start(opened, options.batch_max)?;
+        Ok((Self { writer, readers, cursors }, committed))
+    }
+
+    /// Makes an account, with an empty mailbox.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn add_user(&self, account: NewAccount) -> Result<Result<AccountId, LoginTaken>, StoreError> {
+        self.writer.write(move |batch| accounts::add(batch.db, &account)).await
+    }
+
+    /// The account of a login.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn get_account(&self, login: Login) -> Result<Option<Account>, StoreError> {
+        self.readers.read(move |db| accounts::get(db, &login)).await
+    }
+
+    /// Puts a new hash in the place of `old`, unless somebody else has changed it meanwhile.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn renew_password(&self, account: AccountId, old: String, new: String) -> Result<(), StoreError> {
+        self.writer.write(move |batch| accounts::renew_password(batch.db, account, &old, &new)).await
+    }
+
+    /// Puts the account of a login on somebody's contact list. `None`: nobody has that login. Adding twice is adding
+    /// once.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn add_contact(&self, owner: AccountId, login: Login) -> Result<Option<AccountId>, StoreError> {
+        self.writer.write(move |batch| contacts::add(batch.db, owner, &login)).await
+    }
+
+    /// Somebody's contact list, by login.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn get_contacts_list(&self, owner: AccountId) -> Result<Vec<(AccountId, Login)>, StoreError> {
+        self.readers.read(move |db| contacts::list(db, owner)).await
+    }
+
+    /// On whose contact lists somebody is, in no order.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn get_users_with_contact(&self, contact: AccountId) -> Result<Vec<AccountId>, StoreError> {
+        self.readers.read(move |db| contacts::owners(db, contact)).await
+    }
+
+    /// Commits a message: one row, an entry in the recipient's mailbox and one in the sender's. False: nobody has the
+    /// recipient's login, and nothing was written.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn add_message(&self, draft: Draft) -> Result<bool, StoreError> {
+        self.writer.write(move |batch| mailboxes::add_message(batch, &draft)).await
+    }
+
+    /// How far an account's mailbox has been delivered, including what [`Store::delivered`] has not yet written.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn cursor(&self, account: AccountId) -> Result<Seq, StoreError> {
+        // The unwritten one first: if it is being written right now, the read below sees it.
+        let unwritten = self.cursors.get(account);
+        self.readers.read(move |db| mailboxes::cursor(db, account, unwritten.unwrap_or_default())).await
+    }
+
+    /// The entries of a mailbox behind `after`, as many as the limits allow, and at least one if there is one.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn mailbox_page(&self, account: AccountId, after: Seq, limits: PageLimits) -> Result<Page, StoreError> {
+        self.readers.read(move |db| mailboxes::page(db, account, after, limits)).await
+    }
+
+    /// Notes that a mailbox was delivered up to `seq`. Cheap, and never waits: [`Store::keep_cursors`] writes it.
+    /// A crash before that brings the newest entries a second time; a clean stop never does.
+    pub fn delivered(&self, account: AccountId, seq: Seq) {
+        self.cursors.moved(account, seq);
+    }
+
+    /// Writes moved cursors, again and again, some milliseconds after the first has moved. Runs until it is dropped or
+    /// the store is stopped.
+    pub async fn keep_cursors(&self) {
+        loop {
+            self.cursors.wait().await;
+            match self.write_cursors().await {
+                Ok(()) => {}
+                Err(StoreError::Stopped) => return,
+                Err(error) => {
+                    // They stay noted, and the next round tries again.
+                    tracing::warn!(error = %error.chain(), "cursors could not be written yet");
+                    tokio::time::sleep(cursors::RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn write_cursors(&self) -> Result<(), StoreError> {
+        let moved = self.cursors.snapshot();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        let written = moved.clone();
+        self.writer.write(move |batch| mailboxes::move_cursors(batch.db, &moved)).await?;
+        self.cursors.written(&written);
+        Ok(())
+    }
+
+    /// Waits until the writer has gone through its queue and answers: for the watchdog. A full disk or a foreign lock
+    /// is an answer: another process would find the same.
+    ///
+    /// # Errors
+    /// [`StoreError::Stopped`] when the writer is gone.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        match self.writer.write(|_| Ok(())).await {
+            Err(StoreError::Stopped) => Err(StoreError::Stopped),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes what is still to be written, closes the database and frees the directory, for all handles. Later
+    /// requests get [`StoreError::Stopped`].
+    ///
+    /// # Errors
+    /// When the last cursors could not be written. The store is stopped all the same.
+    pub async fn stop(&self) -> Result<(), StoreError> {
+        let written = self.write_cursors().await;
+        // Readers first: the last connection to close puts the log back into the database, and that is the writer's.
+        self.readers.close().await;
+        self.writer.stop().await;
+        written
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,62 @@
+//! Connections for reading. Each read has one for itself, on a thread where it may block.
+
+use super::{OpenError, Options, StoreError, open};
+use rusqlite::Connection;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
+
+/// A pool. When all connections are in use, a read waits for its turn; a peer has one request under way at a time, so
+/// there are never more waiting than peers.
+#[derive(Clone)]
+pub(super) struct Readers {
+    idle: Arc<Mutex<Vec<Connection>>>,
+    turns: Arc<Semaphore>,
+    size: u32,
+}
+
+impl Readers {
+    pub(super) fn open(path: &Path, options: &Options) -> Result<Self, OpenError> {
+        let size = u32::try_from(options.readers.max(1)).unwrap_or(u32::MAX);
+        let idle = (0..size).map(|_| open::connect(path, options)).collect::<Result<Vec<_>, _>>()?;
+        for db in &idle {
+            db.pragma_update(None, "query_only", true)
+                .map_err(|source| OpenError::sqlite(path, "can't open the database for reading", source))?;
+        }
+        let turns = Arc::new(Semaphore::new(idle.len()));
+        Ok(Self { idle: Arc::new(Mutex::new(idle)), turns, size })
+    }
+
+    pub(super) async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
+        let idle = Arc::clone(&self.idle);
+        let read = tokio::task::spawn_blocking(move || {
+            // A turn is a connection, so there is one.
+            let db = lock(&idle).pop().ok_or(StoreError::Stopped)?;
+            // A read that panics must not take its connection with it.
+            let result = panic::catch_unwind(AssertUnwindSafe(|| query(&db)));
+            lock(&idle).push(db);
+            drop(turn);
+            Ok(result.map_err(|_| StoreError::Panicked)??)
+        });
+        // The runtime gives up a blocking task only when it is going down itself.
+        read.await.map_err(|_| StoreError::Stopped)?
+    }
+
+    /// Waits for the reads under way, and closes the connections. Later reads get [`StoreError::Stopped`].
+    pub(super) async fn close(&self) {
+        let Ok(_all) = self.turns.acquire_many(self.size).await else { return };
+        self.turns.close();
+        // Quick: the writer's connection is still there, so that none of these is the last, which tidies up.
+        lock(&self.idle).clear();
+    }
+}
+
+fn lock(idle: &Mutex<Vec<Connection>>) -> MutexGuard<'_, Vec<Connection>> {
+    idle.lock().unwrap_or_else(PoisonError::into_inner)
+}

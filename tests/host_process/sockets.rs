@@ -1,0 +1,181 @@
+//! Socket activation, as systemd does it: descriptors from 3 on, and variables that name them.
+
+use super::{Named, Scene, child_of_shell, said};
+use messengerd::host::sockets::{Listener, inherited};
+use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
+use serde_json::{Value, json};
+use std::net::{TcpListener, TcpStream, UdpSocket};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::process::Stdio;
+
+pub(crate) const SCENES: &[Named] = &[
+    ("sockets::systemds_listeners_come_by_name_and_two_may_share_one", two_tcp_listeners_share_a_name),
+    ("sockets::a_unix_listener_comes_beside_a_tcp_listener", a_unix_listener_beside_a_tcp_listener),
+    ("sockets::an_unknown_name_is_refused_with_the_known_ones", an_unknown_name),
+    ("sockets::without_names_the_remedy_is_told", without_names),
+    ("sockets::what_is_no_listener_is_refused_by_number_and_name", what_is_no_listener),
+    ("sockets::sockets_for_another_process_are_left_alone", sockets_for_another_process),
+    ("sockets::without_systemd_there_are_none", without_systemd),
+    ("sockets::a_count_that_is_too_high_is_an_error", a_count_that_is_too_high),
+];
+
+/// Takes the listeners named `arguments`, and one connection from each.
+pub(crate) fn socket_activated(arguments: &[String]) -> Value {
+    let known: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = inherited(&known);
+    let left: Vec<String> = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("LISTEN_")).collect();
+    match outcome {
+        Ok(listeners) => {
+            let listeners: Vec<Value> = listeners.iter().map(|named| describe(&named.name, &named.listener)).collect();
+            json!({ "listeners": listeners, "left": left, "again": inherited(&known).unwrap().len() })
+        }
+        Err(error) => json!({ "error": error.to_string(), "exit": error.exit() as u8, "left": left }),
+    }
+}
+
+fn describe(name: &str, listener: &Listener) -> Value {
+    let (kind, accepted, again, socket) = match listener {
+        Listener::Tcp(tcp) => ("tcp", tcp.accept().is_ok(), tcp.accept().map(drop), tcp.as_fd()),
+        Listener::Unix(unix) => ("unix", unix.accept().is_ok(), unix.accept().map(drop), unix.as_fd()),
+    };
+    let flags = FdFlag::from_bits_truncate(fcntl(socket, FcntlArg::F_GETFD).unwrap());
+    let mode = OFlag::from_bits_truncate(fcntl(socket, FcntlArg::F_GETFL).unwrap());
+    json!({
+        "name": name,
+        "kind": kind,
+        "accepted": accepted,
+        "would block": again.unwrap_err().kind() == std::io::ErrorKind::WouldBlock,
+        "non-blocking": mode.contains(OFlag::O_NONBLOCK),
+        "close-on-exec": flags.contains(FdFlag::FD_CLOEXEC),
+    })
+}
+
+/// Starts a child as systemd would, with one or two sockets, and asks it for listeners named `classic` or `control`.
+fn activate(sockets: Vec<OwnedFd>, variables: &str) -> Value {
+    let moves = match sockets.len() {
+        0 => "",
+        1 => "exec 3<&0",
+        2 => "exec 3<&0 4<&1",
+        more => panic!("the shell has no room for {more}"),
+    };
+    // What the child says goes to standard error, since standard output may be a socket on its way to 4.
+    let script = format!("{moves}\nexec 0</dev/null 1>&2\nexport {variables}\nexec \"$0\" \"$@\"");
+    let mut command = child_of_shell(&script, "socket-activated");
+    command.args(["classic", "control"]).stderr(Stdio::piped());
+    let mut sockets = sockets.into_iter();
+    command.stdin(sockets.next().map_or_else(Stdio::null, Stdio::from));
+    command.stdout(sockets.next().map_or_else(Stdio::null, Stdio::from));
+    let output = command.spawn().expect("there is a shell").wait_with_output().unwrap();
+    said(&output.stderr, &output)
+}
+
+/// A listener with a client in its queue.
+fn tcp_with_a_client() -> (OwnedFd, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (listener.into(), client)
+}
+
+fn taken(name: &str, kind: &str) -> Value {
+    json!({
+        "name": name,
+        "kind": kind,
+        "accepted": true,
+        "would block": true,
+        "non-blocking": true,
+        "close-on-exec": true,
+    })
+}
+
+fn two_tcp_listeners_share_a_name() -> Scene {
+    let (first, _client) = tcp_with_a_client();
+    let (second, _client2) = tcp_with_a_client();
+    // LISTEN_FDS_FIRST_FD is not systemd's and must not shift the count.
+    let variables = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=classic:classic LISTEN_FDS_FIRST_FD=7";
+    let said = activate(vec![first, second], variables);
+    let both = [taken("classic", "tcp"), taken("classic", "tcp")];
+    assert_eq!(said, json!({ "listeners": both, "left": [], "again": 0 }));
+    Scene::Played
+}
+
+fn a_unix_listener_beside_a_tcp_listener() -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("socket");
+    let unix = UnixListener::bind(&path).unwrap();
+    let _client = UnixStream::connect(&path).unwrap();
+    let (tcp, _client2) = tcp_with_a_client();
+    let said = activate(vec![unix.into(), tcp], "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=control:classic");
+    let both = [taken("control", "unix"), taken("classic", "tcp")];
+    assert_eq!(said, json!({ "listeners": both, "left": [], "again": 0 }));
+    Scene::Played
+}
+
+fn an_unknown_name() -> Scene {
+    let (first, _client) = tcp_with_a_client();
+    let (second, _client2) = tcp_with_a_client();
+    let variables = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=classic:messengerd.socket";
+    let said = activate(vec![first, second], variables);
+    assert_eq!(
+        said["error"],
+        "descriptor 4 from systemd is named \"messengerd.socket\", which is none of: classic, control; \
+         set FileDescriptorName=NAME in its socket unit"
+    );
+    assert_eq!(said["exit"], 78);
+    assert_eq!(said["left"], json!([]));
+    Scene::Played
+}
+
+fn without_names() -> Scene {
+    let (socket, _client) = tcp_with_a_client();
+    let said = activate(vec![socket], "LISTEN_PID=$$ LISTEN_FDS=1");
+    let error = said["error"].as_str().unwrap();
+    assert!(error.starts_with("descriptor 3 from systemd is named \"unknown\""), "{error}");
+    assert!(error.contains("set FileDescriptorName="), "{error}");
+    Scene::Played
+}
+
+fn what_is_no_listener() -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let datagrams: OwnedFd = UdpSocket::bind("127.0.0.1:0").unwrap().into();
+    let connection: OwnedFd = UnixStream::pair().unwrap().0.into();
+    let file: OwnedFd = std::fs::File::create(folder.path().join("file")).unwrap().into();
+    let unconnected: OwnedFd = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap().into();
+    for socket in [datagrams, connection, file, unconnected] {
+        let said = activate(vec![socket], "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=control");
+        let error = said["error"].as_str().unwrap();
+        assert!(
+            error.starts_with("descriptor 3 from systemd, named \"control\", is no listening TCP or UNIX"),
+            "{error}"
+        );
+        assert_eq!(said["exit"], 78);
+    }
+    Scene::Played
+}
+
+fn sockets_for_another_process() -> Scene {
+    let (socket, _client) = tcp_with_a_client();
+    let said = activate(vec![socket], "LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=classic");
+    assert_eq!(said, json!({ "listeners": [], "left": [], "again": 0 }));
+    Scene::Played
+}
+
+fn without_systemd() -> Scene {
+    // A parent that took its own sockets may leave names or a count behind.
+    for variables in
+        ["NOTHING=", "LISTEN_FDNAMES=left:over", "LISTEN_FDS=3", "LISTEN_PID=$$ LISTEN_FDS=0 LISTEN_FDNAMES="]
+    {
+        let said = activate(Vec::new(), variables);
+        assert_eq!(said, json!({ "listeners": [], "left": [], "again": 0 }), "{variables}");
+    }
+    Scene::Played
+}
+
+fn a_count_that_is_too_high() -> Scene {
+    let (socket, _client) = tcp_with_a_client();
+    let said = activate(vec![socket], "LISTEN_PID=$$ LISTEN_FDS=200 LISTEN_FDNAMES=classic");
+    let error = said["error"].as_str().unwrap();
+    assert!(error.contains("LISTEN_FDS=200, LISTEN_FDNAMES=classic"), "{error}");
+    assert_eq!(said["exit"], 78);
+    Scene::Played
+}

@@ -1,0 +1,135 @@
+//! The house keeps its order: imports run downwards, and `unsafe` stays in one room.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// From the top of the house to its ground (`src/lib.rs` says why).
+const ROOMS: [&str; 13] = [
+    "daemon",
+    "client",
+    "listener",
+    "connection",
+    "protocol",
+    "handlers",
+    "notifier",
+    "accounts",
+    "sessions",
+    "store",
+    "config",
+    "host",
+    "domain",
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("src")
+}
+
+fn files(folder: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// Each file of a room, with its text.
+fn files_of(room: &str) -> Vec<(PathBuf, String)> {
+    let mut found = Vec::new();
+    files(&root().join(room), &mut found);
+    found.into_iter().map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
+}
+
+/// A line without its comment.
+fn code(line: &str) -> &str {
+    line.split("//").next().unwrap_or_default()
+}
+
+/// The rooms that a line of code names: `crate::store::…`, but not in comments and docs.
+fn named(line: &str) -> impl Iterator<Item = &str> {
+    code(line).split("crate::").skip(1).map(|rest| {
+        let end = rest.find(|c: char| !(c.is_ascii_lowercase() || c == '_')).unwrap_or(rest.len());
+        &rest[..end]
+    })
+}
+
+#[test]
+fn every_room_is_in_the_order_and_in_the_tour() {
+    let tour = fs::read_to_string(root().join("lib.rs")).unwrap();
+    let tour = tour.split_once("Imports run downwards").expect("the tour says how imports run").1;
+    for entry in fs::read_dir(root()).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap();
+        if path.is_dir() && name != "bin" {
+            assert!(ROOMS.contains(&name), "src/{name} has no place in the order");
+            assert!(tour.contains(&format!("`{name}`")), "lib.rs does not say where src/{name} stands");
+        }
+    }
+    let places: Vec<_> = ROOMS.iter().map(|room| tour.find(&format!("`{room}`"))).collect();
+    assert!(places.is_sorted(), "lib.rs names the rooms in another order: {places:?}");
+}
+
+#[test]
+fn imports_run_downwards() {
+    let mut seen = 0;
+    for (place, room) in ROOMS.iter().enumerate() {
+        for (path, text) in files_of(room) {
+            for (number, line) in text.lines().enumerate() {
+                for other in named(line) {
+                    let Some(below) = ROOMS.iter().position(|room| *room == other) else { continue };
+                    seen += 1;
+                    assert!(below >= place, "{}:{}: {room} imports {other} above it", path.display(), number + 1);
+                    let strangers = [(*room, other), (other, *room)].contains(&("protocol", "store"));
+                    assert!(!strangers, "{}:{}: protocol and store meet", path.display(), number + 1);
+                }
+            }
+        }
+    }
+    assert!(seen > 50, "the scan finds no imports any more");
+}
+
+#[test]
+fn a_protocol_is_pure() {
+    for (path, text) in files_of("protocol") {
+        let code: String = text.lines().map(code).collect();
+        for word in ["tokio", "std::net", "std::fs", "std::time", "Instant", "rusqlite", "tracing"] {
+            assert!(!code.contains(word), "{} knows of {word}", path.display());
+        }
+    }
+}
+
+#[test]
+fn only_the_host_is_unsafe_and_only_the_store_speaks_sql() {
+    for room in ROOMS {
+        for (path, text) in files_of(room) {
+            for line in text.lines().map(code) {
+                assert!(room == "host" || !line.contains("unsafe "), "{} is unsafe", path.display());
+                assert!(room == "store" || !line.contains("rusqlite"), "{} speaks SQL", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn every_room_opens_with_what_it_is_what_fails_and_what_must_not_be_in_it() {
+    for room in ROOMS {
+        let text = fs::read_to_string(root().join(room).join("mod.rs")).unwrap();
+        let docs: String = text.lines().take_while(|line| line.starts_with("//!")).collect();
+        assert!(docs.to_lowercase().contains("errors"), "src/{room}/mod.rs does not say what fails");
+        assert!(
+            docs.to_lowercase().contains("must not be here"),
+            "src/{room}/mod.rs does not say what must not be in it"
+        );
+    }
+}
+
+#[test]
+fn binaries_parse_arguments_and_make_one_call() {
+    for entry in fs::read_dir(root().join("bin")).unwrap() {
+        let path = entry.unwrap().path();
+        let lines = fs::read_to_string(&path).unwrap().lines().count();
+        assert!(lines <= 60, "{} has {lines} lines", path.display());
+    }
+}

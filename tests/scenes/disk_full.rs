@@ -1,0 +1,142 @@
+//! The disk gets full while the daemon serves, and has room again.
+
+use crate::support::{Person, Scratch, Server, Setup, is_root, not_tried, tool};
+use rusqlite::Connection;
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+
+/// A disk of 2 MiB where the state directory will be, in a mount namespace of its own. It goes away with the process
+/// that holds it, which ends when nobody holds the other end of its standard input: nothing has to be cleaned up.
+struct Disk {
+    holder: Child,
+    scratch: Arc<Scratch>,
+}
+
+impl Disk {
+    /// `None`, and a word about it, where there can be none.
+    fn mount(scratch: &Arc<Scratch>) -> Option<Self> {
+        if !is_root() || !tool("unshare", "util-linux") || !tool("nsenter", "util-linux") {
+            not_tried("no disk to fill: not root, or no util-linux");
+            return None;
+        }
+        fs::create_dir(scratch.state()).unwrap();
+        let script = "mount -t tmpfs -o size=2m,mode=755 tmpfs \"$0\" && echo mounted && exec cat";
+        let mut command = Command::new("unshare");
+        command.args(["--mount", "--propagation", "private", "sh", "-c", script]).arg(scratch.state());
+        let mut holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mounted = holder.stdout.as_mut().unwrap().read_exact(&mut [0; 8]).is_ok();
+        let disk = Self { holder, scratch: Arc::clone(scratch) };
+        if !mounted {
+            not_tried("no disk to fill: a container without CAP_SYS_ADMIN");
+        }
+        mounted.then_some(disk)
+    }
+
+    fn start(&self) -> Server {
+        let namespace = format!("--mount=/proc/{}/ns/mnt", self.holder.id());
+        Setup::new().on(&self.scratch).by(&["nsenter", &namespace]).start()
+    }
+
+    /// A file on this disk, as it is seen from outside.
+    fn file(&self, name: &str) -> PathBuf {
+        let inside = self.scratch.state();
+        PathBuf::from(format!("/proc/{}/root{}/{name}", self.holder.id(), inside.display()))
+    }
+
+    fn fill(&self) {
+        let mut ballast = File::create(self.file("ballast")).unwrap();
+        let error = loop {
+            if let Err(error) = ballast.write_all(&[0x55; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+    }
+
+    fn make_room(&self) {
+        fs::remove_file(self.file("ballast")).unwrap();
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        drop(self.holder.stdin.take());
+        let _ = self.holder.wait();
+    }
+}
+
+#[test]
+fn requests_without_room_fail_whole_the_others_go_on_and_all_is_well_when_there_is_room() {
+    let scratch = Arc::new(Scratch::new());
+    let Some(disk) = Disk::mount(&scratch) else { return };
+    let server = disk.start();
+    let (mut ann, mut bob) = (server.person("ann"), server.person("bob"));
+    server.peer().sign_up("cat");
+    assert_eq!(bob.add("cat"), 0);
+    let mut cat = Person::log_in(server.peer(), "cat");
+    bob.sees("cat", 1);
+    ann.write("bob", "before");
+    bob.hears("ann", "before");
+    // Bob's cursor is written by now.
+    bob.barrier();
+
+    disk.fill();
+    // Longer than what may be left in a file that has its blocks already.
+    ann.write("bob", "x".repeat(60_000));
+    ann.peer.closed();
+    let record = server.logged("connection closed");
+    assert_eq!((&record["level"], &record["login"]), (&"ERROR".into(), &"ann".into()));
+    assert!(record["error"].as_str().unwrap().contains("the disk is full"), "{record}");
+    let mut dan = server.peer();
+    dan.send(b"\x00dan@example.org\rdan\rsecret of dan");
+    dan.closed();
+    // What needs no room goes on, for those who were here and for those who come.
+    assert_eq!(bob.contacts(), b"\x03\0\rcat\r\x01");
+    cat.barrier();
+    drop(cat);
+    bob.sees("cat", 0);
+    let mut cat = Person::log_in(server.peer(), "cat");
+    bob.sees("cat", 1);
+    cat.barrier();
+    let closed = server.records().iter().filter(|record| record.contains("connection closed")).count();
+    assert_eq!(closed, 2, "one record for each that failed");
+
+    disk.make_room();
+    let mut ann = Person::log_in(server.peer(), "ann");
+    ann.write("bob", "after");
+    bob.hears("ann", "after");
+    server.peer().sign_up("dan");
+    cat.write("bob", "x".repeat(60_000));
+    bob.hears_long("cat", &"x".repeat(60_000));
+    bob.barrier();
+    drop(bob);
+    server.stop();
+
+    // Nothing is half-written.
+    let copy = scratch.path("copy.sqlite");
+    fs::copy(disk.file("messengerd.sqlite"), &copy).unwrap();
+    assert!(!disk.file("messengerd.sqlite-wal").exists(), "the log was not taken over at the end");
+    let db = Connection::open(&copy).unwrap();
+    let text = |query| db.query_row(query, [], |row| row.get::<_, String>(0)).unwrap();
+    assert_eq!(text("PRAGMA integrity_check"), "ok");
+    assert!(!db.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap());
+    assert_eq!(
+        text("SELECT group_concat(substr(text, 1, 6), ' ') FROM (SELECT text FROM messages ORDER BY id)"),
+        "before after xxxxxx"
+    );
+    assert_eq!(
+        text("SELECT group_concat(login, ' ') FROM (SELECT login FROM accounts ORDER BY login)"),
+        "ann bob cat dan"
+    );
+    let gaps = "SELECT 1 FROM mailboxes WHERE
+        (head, head) IS NOT (SELECT count(*), coalesce(max(seq), 0) FROM entries WHERE entries.account = mailboxes.account)";
+    assert!(!db.prepare(gaps).unwrap().exists([]).unwrap(), "a mailbox has a gap");
+
+    let server = disk.start();
+    let mut bob = Person::log_in(server.peer(), "bob");
+    bob.write("bob", "nothing is left over, nothing comes twice");
+    bob.hears("bob", "nothing is left over, nothing comes twice");
+}

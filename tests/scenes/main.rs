@@ -1,0 +1,29 @@
+//! Scenes: actors, what they send, what they see. Each starts the real daemon on a database of its own and talks to
+//! it over real sockets.
+//!
+//! No scene sleeps to let something happen: it waits for a packet, a log record or a notice to systemd; and "nothing
+//! came" is shown by something later that came first.
+
+#![expect(unreachable_pub, reason = "the stage is public to the scenes, and nothing here is a library")]
+
+mod support;
+
+mod accounts;
+mod classic;
+mod crash;
+mod database;
+mod disk_full;
+mod faults_of_the_original;
+mod limits;
+mod logging;
+mod messages;
+mod model;
+mod outbox;
+mod presence;
+mod privileges;
+mod reload;
+mod sandbox;
+mod sessions;
+mod start;
+mod stop;
+mod systemd;
