@@ -1,0 +1,50 @@
+"""People who talk through the server of a machine, with the client that comes with the package."""
+import socket
+
+PASSWORD = "secret of everybody"
+
+
+class Person:
+    """Somebody with an account. Each has a home of their own inside the machine."""
+
+    def __init__(self, machine, login):
+        self.machine, self.login = machine, login
+        self.home = f"/home/{login}"
+        machine.write(f"{self.home}/password", PASSWORD + "\n")
+        machine.must(f"chmod 600 {self.home}/password")
+
+    def does(self, *words):
+        """Runs `messenger` with these words, and returns what came of it."""
+        line = " ".join(f"'{word}'" for word in words)
+        return self.machine.run(f"messenger --password-file {self.home}/password {line}", env={"HOME": self.home})
+
+    def must(self, *words):
+        ran = self.does(*words)
+        assert ran.code == 0, f"{self.login}: messenger {words}: {ran!r}"
+        return ran.out
+
+    def signs_up(self):
+        self.must("signup", self.login, "--email", f"{self.login}@example.org")
+        return self
+
+    def sends(self, whom, text):
+        self.must("--login", self.login, "send", whom, text)
+
+    def reads(self, text):
+        """Logs in, and sees this text come from the mailbox."""
+        with log_in(self.machine, self.login) as connection:
+            seen = b""
+            while text.encode() not in seen:
+                more = connection.recv(4096)
+                assert more, f"{self.login} reads {seen!r} and no {text!r}"
+                seen += more
+
+
+def log_in(machine, login, address=("127.0.0.1", 54321)):
+    """A classic connection that is logged in, held open by the scene."""
+    connection = machine.connect(address)
+    connection.sendall(b"\x01" + login.encode() + b"\r" + PASSWORD.encode())
+    # Done, and the key: seven bytes. What comes behind them is for the scene to read.
+    answer = connection.recv(7, socket.MSG_WAITALL)
+    assert len(answer) == 7 and answer.startswith(b"\x01\x00\r"), answer
+    return connection

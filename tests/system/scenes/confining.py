@@ -1,0 +1,71 @@
+"""What the unit leaves to a daemon that somebody else has taken over: the probe tries it in the daemon's place."""
+import re
+
+import packages
+from machine import eventually
+from people import Person
+
+CEILING = 0.2
+ALLOWED = ["write-to-the-state-directory", "reach-the-journal"]
+FORBIDDEN = [
+    "connect-by-tcp", "connect-by-tcp-on-ipv6", "open-a-netlink-socket", "open-a-packet-socket", "reach-the-system-bus",
+    "read-the-shadow-file", "read-the-users", "read-a-home", "read-another-process", "see-another-process",
+    "read-the-kernels-settings",
+    "write-to-its-configuration", "write-to-its-program", "write-to-the-root", "write-to-tmp", "write-to-var-tmp",
+    "write-to-shared-memory", "write-to-run",
+    "run-a-shell", "run-what-it-wrote", "make-a-file-in-memory", "make-a-set-user-id-program",
+    "have-memory-that-is-written-and-run", "become-root", "signal-another-process", "make-a-namespace", "mount",
+]
+DONE, REFUSED = ("1", "0"), ("1", "1")
+
+
+def _in_the_daemons_place(machine, what):
+    """How the service's main process ended (wait(2)'s si_code, 1 being CLD_EXITED), and with which exit code."""
+    machine.write("/run/systemd/system/messengerd.service.d/probe.conf",
+                  "[Service]\nType=oneshot\nRestart=no\nWatchdogSec=0\nExecReload=\n"
+                  f"ExecStart=\nExecStart=/usr/sbin/messengerd {what}\n")
+    machine.must("systemctl daemon-reload; systemctl reset-failed messengerd.service 2>/dev/null || true")
+    machine.run("systemctl start messengerd.service")
+    return machine.show("messengerd.service", "ExecMainCode"), machine.show("messengerd.service", "ExecMainStatus")
+
+
+def the_exposure_is_below_the_ceiling(machine):
+    Person(machine, "ann").signs_up()
+    assert machine.show("messengerd.service", "ActiveState") == "active"
+    said = machine.must("systemd-analyze security --no-pager messengerd.service")
+    (exposure,) = re.findall(r"Overall exposure level for messengerd.service: ([0-9.]+)", said)
+    print(f"     {machine.suite}: exposure {exposure}")
+    assert float(exposure) <= CEILING, said
+
+
+def what_is_forbidden_does_not_work(machine):
+    machine.write("/home/ann/password", "private")
+    machine.must("chmod 755 /home/ann && chmod 644 /home/ann/password && mkdir /var/lib/messengerd")
+    machine.must(f"rm /usr/sbin/messengerd && cp {packages.PROBE} /usr/sbin/messengerd")
+    faults = []
+    with machine.listen(("127.0.0.1", 7)), machine.listen(("::1", 7)):
+        # Without the unit the same program can do all of it: what is refused below is refused by the unit.
+        for what in ALLOWED + FORBIDDEN:
+            ran = machine.run(f"{packages.PROBE} {what}")
+            if ran.code != 0:
+                faults.append(f"{what}: not even root can, so that it is refused proves nothing: {ran!r}")
+        machine.must("umount /tmp && rm -rf /var/lib/messengerd /probe /run/probe /dev/shm/probe /var/tmp/probe /tmp/probe "
+                     "/etc/messengerd/conf.d/probe.toml")
+        for what in ALLOWED + FORBIDDEN:
+            came_of_it = _in_the_daemons_place(machine, what)
+            if came_of_it != (DONE if what in ALLOWED else REFUSED):
+                faults.append(f"{what}: {'could be done' if came_of_it == DONE else f'ended oddly: {came_of_it}'}")
+    assert not faults, "\n".join(faults)
+
+
+def the_daemon_is_nobody_and_has_nothing(machine):
+    Person(machine, "ann").signs_up()
+    pid = machine.show("messengerd.service", "MainPID")
+    status = dict(line.split(":", 1) for line in machine.must(f"cat /proc/{pid}/status").splitlines())
+    user = machine.must("id -u messengerd").strip()
+    assert set(status["Uid"].split()) == {user} and user != "0", status["Uid"]
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert int(status[name], 16) == 0, f"{name} is {status[name]}"
+    assert status["NoNewPrivs"].strip() == "1" and status["Seccomp"].strip() == "2", status
+    links = eventually("its network", lambda: machine.must(f"nsenter -t {pid} -n ip -brief link"))
+    assert [line.split()[0] for line in links.splitlines()] == ["lo"], links

@@ -1,0 +1,113 @@
+"""What goes wrong, and how it comes right again."""
+import contextlib
+import ctypes
+import os
+import pathlib
+import sqlite3
+import threading
+
+from machine import eventually
+from people import Person, log_in
+
+PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
+WALL = 0x40000000
+
+
+def a_daemon_that_was_killed_is_back_with_all_that_it_had(machine):
+    ann, bob = Person(machine, "ann").signs_up(), Person(machine, "bob").signs_up()
+    ann.must("--login", "ann", "add", "bob")
+    ann.sends("bob", "before the end")
+    before = machine.show("messengerd.service", "MainPID")
+    with log_in(machine, "ann"):
+        machine.must("systemctl kill --signal=SIGKILL messengerd.service")
+        bob.reads("before the end")
+    assert machine.show("messengerd.service", "MainPID") not in ("0", before)
+    assert machine.show("messengerd.service", "NRestarts") == "1"
+    assert machine.show("messengerd.service", "RestartUSec") == "200ms"
+
+
+@contextlib.contextmanager
+def _held_still(thread):
+    """Stops one thread of a process, as a debugger does, until the process dies."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+    libc.ptrace.restype = ctypes.c_long
+    held, gone = threading.Event(), threading.Event()
+    faults = []
+
+    def hold():
+        # A tracer is a thread, and has to be the one that waits.
+        for request in (PTRACE_SEIZE, PTRACE_INTERRUPT):
+            if libc.ptrace(request, thread, None, None) != 0:
+                faults.append(os.strerror(ctypes.get_errno()))
+        held.set()
+        with contextlib.suppress(ChildProcessError):
+            while not faults:
+                _, status = os.waitpid(thread, WALL)
+                if os.WIFEXITED(status) or os.WIFSIGNALED(status):
+                    break
+        gone.set()
+
+    threading.Thread(target=hold, daemon=True).start()
+    held.wait()
+    assert not faults, faults
+    yield
+    assert gone.wait(60), "the thread never ended"
+
+
+def a_wedged_writer_thread_gets_the_service_restarted(machine):
+    machine.write("/etc/systemd/system/messengerd.service.d/scene.conf", "[Service]\nWatchdogSec=2s\n")
+    machine.must("systemctl daemon-reload")
+    Person(machine, "ann").signs_up()
+    before = machine.show("messengerd.service", "MainPID")
+    tasks = pathlib.Path(f"/proc/{machine.outside(int(before))}/task")
+    threads = {(task / "comm").read_text().strip(): int(task.name) for task in tasks.iterdir()}
+    (writer,) = [thread for name, thread in threads.items() if "writer" in name]
+    with _held_still(writer):
+        eventually("a new daemon", lambda: machine.show("messengerd.service", "MainPID") not in ("0", before))
+    assert "watchdog" in machine.journal("_PID=1", "UNIT=messengerd.service").lower()
+    assert Person(machine, "ann").does("--login", "ann", "contacts").code == 0
+
+
+def a_full_disk_is_told_and_the_service_recovers(machine):
+    machine.must("mkdir -p /var/lib/messengerd && mount -t tmpfs -o size=3m tmpfs /var/lib/messengerd")
+    ann, bob = Person(machine, "ann").signs_up(), Person(machine, "bob").signs_up()
+    ann.must("--login", "ann", "add", "bob")
+    before = machine.show("messengerd.service", "MainPID")
+    machine.run("cat /dev/zero >/var/lib/messengerd/filling")
+    for _ in range(5):
+        assert ann.does("--login", "ann", "send", "bob", "x" * 20000).code != 0
+    full = "journalctl --quiet --output=json --unit=messengerd.service ERROR='the disk is full'"
+    eventually("the full disk in the journal", lambda: machine.must(full))
+    machine.must("rm /var/lib/messengerd/filling")
+    eventually("a message goes through again", lambda: ann.does("--login", "ann", "send", "bob", "there is room").code == 0)
+    bob.reads("there is room")
+    assert machine.show("messengerd.service", "MainPID") == before, "it was restarted on the way"
+
+
+def a_backup_made_while_it_runs_can_be_restored(machine):
+    # On a folder that SQLite of this machine reaches as well.
+    machine.must("mkdir -p /var/lib/messengerd && mount --bind /shared /var/lib/messengerd")
+    ann, bob = Person(machine, "ann").signs_up(), Person(machine, "bob").signs_up()
+    ann.must("--login", "ann", "add", "bob")
+    ann.sends("bob", "in the backup")
+    state = pathlib.Path(machine.shared.name)
+    with contextlib.closing(sqlite3.connect(state / "messengerd.sqlite")) as running, \
+            contextlib.closing(sqlite3.connect(state / "backup")) as backup:
+        running.backup(backup)
+    ann.sends("bob", "after the backup")
+    # As docs/administration.md has it.
+    machine.must("systemctl stop messengerd.socket messengerd.service")
+    machine.must("rm -f /var/lib/messengerd/messengerd.sqlite-wal /var/lib/messengerd/messengerd.sqlite-shm")
+    machine.must("install -o messengerd -g messengerd -m 600 /shared/backup /var/lib/messengerd/messengerd.sqlite")
+    machine.must("systemctl start messengerd.socket")
+    bob.reads("in the backup")
+    assert machine.show("messengerd.service", "NRestarts") == "0"
+
+
+def a_damaged_database_ends_it_at_once_and_the_journal_says_what_to_do(machine):
+    machine.write("/var/lib/messengerd/messengerd.sqlite", "this was a database " * 500)
+    assert machine.run("systemctl start messengerd.service").code != 0
+    assert machine.show("messengerd.service", "ExecMainStatus") == "65"
+    assert machine.show("messengerd.service", "NRestarts") == "0"
+    assert "restore a backup" in machine.journal("_SYSTEMD_UNIT=messengerd.service")
