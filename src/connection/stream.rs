@@ -1,10 +1,9 @@
 //! A byte stream of either kind.
 
 use super::outbox::Link;
-use crate::host::socket_queue::unacknowledged_bytes;
+use crate::host::socket_queue::{unacknowledged_bytes, unread_bytes};
 use socket2::SockRef;
 use std::io;
-use std::mem::MaybeUninit;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -81,7 +80,12 @@ impl Link for Stream {
     }
 
     fn has_unread(&self) -> bool {
-        // Not to be had from the runtime, which may not have heard of it yet.
-        self.socket().peek(&mut [MaybeUninit::uninit()]).is_ok()
+        // Not to be had from the runtime, which may not have heard of it yet. And not by reading: that would take the
+        // error of a peer that is gone, which tells what it has not taken, and is told once.
+        let unread = match self {
+            Self::Tcp(stream) => unread_bytes(stream.as_fd()),
+            Self::Unix(stream) => unread_bytes(stream.as_fd()),
+        };
+        unread.is_ok_and(|bytes| bytes > 0)
     }
 }

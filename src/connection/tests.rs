@@ -201,3 +201,16 @@ async fn a_visit_of_the_pacer_that_was_moved_forward_leads_to_no_other() {
     scene.connection.paced(later);
     assert_eq!(pacer.visits(), before + 1);
 }
+
+#[tokio::test]
+async fn looking_whether_a_peer_has_said_something_does_not_forget_what_it_left_unread() {
+    let (ours, peer) = UnixStream::pair().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let ours = tokio::net::UnixStream::from_std(ours).unwrap();
+    ours.writable().await.unwrap();
+    let stream = Stream::Unix(ours);
+    assert_eq!(outbox::Link::try_write(&stream, b"unread").unwrap(), 6);
+    drop(peer);
+    assert!(!outbox::Link::has_unread(&stream));
+    assert_eq!(outbox::Link::untaken(&stream).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+}

@@ -1,4 +1,4 @@
-//! How much of what we wrote the other side has not taken.
+//! How much of what we wrote the other side has not taken, and how much of what it wrote we have not.
 
 use nix::libc::c_int;
 use socket2::{Domain, SockRef};
@@ -10,6 +10,12 @@ mod ioctl {
         /// `SIOCOUTQ` of tcp(7), which is the number of `TIOCOUTQ` on every architecture.
         outq,
         nix::libc::TIOCOUTQ,
+        nix::libc::c_int
+    );
+    nix::ioctl_read_bad!(
+        /// `FIONREAD` of tcp(7) and unix(7).
+        fionread,
+        nix::libc::FIONREAD,
         nix::libc::c_int
     );
 }
@@ -43,6 +49,19 @@ fn queued(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let mut bytes: c_int = 0;
     // SAFETY: the descriptor is open as long as it is borrowed, and SIOCOUTQ writes one int.
     unsafe { ioctl::outq(socket.as_raw_fd(), &raw mut bytes) }?;
+    Ok(usize::try_from(bytes).unwrap_or(0))
+}
+
+/// Bytes that have come on this stream socket and were not read: `FIONREAD`, also called `SIOCINQ`. Unlike a look with
+/// `MSG_PEEK` it leaves the socket's error where it is.
+///
+/// # Errors
+/// What ioctl(2) said: no socket, or a listening one.
+#[expect(unsafe_code, reason = "neither std, nix nor socket2 has FIONREAD")]
+pub fn unread_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let mut bytes: c_int = 0;
+    // SAFETY: the descriptor is open as long as it is borrowed, and FIONREAD writes one int.
+    unsafe { ioctl::fionread(socket.as_raw_fd(), &raw mut bytes) }?;
     Ok(usize::try_from(bytes).unwrap_or(0))
 }
 
@@ -146,5 +165,25 @@ mod tests {
         assert!(unacknowledged_bytes(listener.as_fd()).is_err());
         let file = tempfile::tempfile().unwrap();
         assert!(unacknowledged_bytes(file.as_fd()).is_err());
+    }
+
+    #[test]
+    fn what_has_come_is_counted_until_it_is_read() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        assert_eq!(unread_bytes(ours.as_fd()).unwrap(), 0);
+        theirs.write_all(b"hello").unwrap();
+        assert_eq!(unread_bytes(ours.as_fd()).unwrap(), 5);
+        (&ours).read_exact(&mut [0; 3]).unwrap();
+        assert_eq!(unread_bytes(ours.as_fd()).unwrap(), 2);
+    }
+
+    #[test]
+    fn asking_what_has_come_does_not_take_the_error_that_says_what_was_not_taken() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        (&ours).write_all(b"unread").unwrap();
+        drop(theirs);
+        assert_eq!(unread_bytes(ours.as_fd()).unwrap(), 0);
+        let error = unacknowledged_bytes(ours.as_fd()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }

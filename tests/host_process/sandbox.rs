@@ -310,6 +310,7 @@ fn serve(stage: &Stage) -> Value {
     accepted.set_nonblocking(true).unwrap();
     assert!(accepted.take_error().unwrap().is_none());
     assert_eq!(messengerd::host::socket_queue::unacknowledged_bytes(mine.as_fd()).unwrap(), 0);
+    assert_eq!(messengerd::host::socket_queue::unread_bytes(mine.as_fd()).unwrap(), 0);
     us.send_to(b"hello", stage.folder.join("notify")).unwrap();
     yours.write_all(b"hello").unwrap();
     let file = File::create_new(stage.state().join("new")).unwrap();

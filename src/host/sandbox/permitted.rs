@@ -127,7 +127,7 @@ pub(super) fn permitted() -> Result<BTreeMap<i64, Vec<SeccompRule>>, BackendErro
     // Names of threads and of memory.
     calls.insert(c::SYS_prctl, one_of(0, &[c::PR_SET_NAME, c::PR_SET_VMA])?);
     // What a peer has not taken; whether standard error is a terminal. Not what puts words into a terminal's mouth.
-    calls.insert(c::SYS_ioctl, one_of(1, &[c::FIONBIO, c::TIOCOUTQ, c::TCGETS, TCGETS2])?);
+    calls.insert(c::SYS_ioctl, one_of(1, &[c::FIONBIO, c::FIONREAD, c::TIOCOUTQ, c::TCGETS, TCGETS2])?);
     // SQLite's locks, the journal's seals. Not who gets signals.
     let commands = [
         c::F_ADD_SEALS,
