@@ -135,6 +135,9 @@ fn where_the_journal_is_the_log_it_gets_fields_and_standard_error_nothing() {
     ] {
         assert_eq!(closed[name], value, "{name} of {closed}");
     }
+    // Who reads the messages only, as journalctl shows them, is told all the same.
+    let line = "connection closed peer=\"local user 0\" protocol=classic login=ann error=\"unknown request type 0x77\"";
+    assert_eq!(closed["MESSAGE"], line);
     assert_eq!(find(&records, "log-in refused").unwrap()["REQUEST"], "log-in");
     assert!(find(&records, "listening on").is_some());
     assert_no_secret(&format!("{records:?}"));

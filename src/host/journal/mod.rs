@@ -11,6 +11,7 @@
 mod chain;
 mod stream;
 mod text;
+mod whole;
 
 pub use chain::Chain;
 
@@ -25,6 +26,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, reload};
+use whole::Whole;
 
 /// Our name in the journal, and the crate whose records have the configured level.
 const NAME: &str = "messengerd";
@@ -35,8 +37,8 @@ pub enum Format {
     /// [`Journal`](Self::Journal) where standard error is the journal's (`JOURNAL_STREAM`), else [`Text`](Self::Text).
     #[default]
     Auto,
-    /// To journald by its native protocol, each field as a field of the journal: `journalctl LOGIN=ann`. Where there is
-    /// no journald: a warning, and [`Text`](Self::Text).
+    /// To journald by its native protocol, each field as a field of the journal: `journalctl LOGIN=ann`. The fields stand
+    /// in MESSAGE as well, as in [`Text`](Self::Text). Where there is no journald: a warning, and that.
     Journal,
     /// One line on standard error: coloured on a terminal (unless `NO_COLOR` is set), with the level as a prefix that
     /// journald understands when it reads the stream (sd-daemon(3)), with the time otherwise.
@@ -86,7 +88,7 @@ pub fn start(format: Format, level: LevelFilter) -> Result<LogControl, LogError>
     let (filter, handle) = reload::Layer::new(filter(level));
     let registry = tracing_subscriber::registry().with(filter);
     let started = match (journald, format) {
-        (Some(layer), _) => registry.with(layer).try_init(),
+        (Some(layer), _) => registry.with(Whole(layer)).try_init(),
         (None, Format::Json) => registry.with(json(std::io::stderr)).try_init(),
         (None, _) => registry.with(text(stream, std::io::stderr)).try_init(),
     };

@@ -90,14 +90,20 @@ impl<'writer> FormatFields<'writer> for TextFields {
     }
 }
 
+/// The message of a record, and its fields.
 #[derive(Debug, Default)]
-struct Fields {
+pub(super) struct Fields {
     message: String,
     /// Each ` name=value`.
     others: String,
 }
 
 impl Fields {
+    /// The message with the fields behind it, for one line.
+    pub(super) fn line(self) -> String {
+        self.message + &self.others
+    }
+
     fn take(&mut self, field: &Field, value: &str) {
         if field.name() == "message" {
             self.message.extend(value.chars().map(Escaped).map(|char| char.to_string()));
