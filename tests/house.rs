@@ -1,5 +1,7 @@
-//! The house keeps its order: imports run downwards, and `unsafe` stays in one room.
+//! The house keeps its order: imports run downwards, and `unsafe` stays in one room. And what docs/security.md says of
+//! the house is there.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -132,4 +134,87 @@ fn binaries_parse_arguments_and_make_one_call() {
         let lines = fs::read_to_string(&path).unwrap().lines().count();
         assert!(lines <= 60, "{} has {lines} lines", path.display());
     }
+}
+
+/// A page or another file of the repository that is no source.
+fn file(path: &str) -> String {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(path);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The rows of the tables of docs/security.md that have a column of this name, each with its cells and that column's.
+fn rows(column: &str) -> Vec<(Vec<String>, String)> {
+    let mut found = Vec::new();
+    let mut place = None;
+    for line in file("docs/security.md").lines() {
+        let Some(row) = line.strip_prefix("| ").and_then(|line| line.strip_suffix(" |")) else {
+            if !line.starts_with("|---") {
+                place = None;
+            }
+            continue;
+        };
+        let cells: Vec<String> = row.split(" | ").map(|cell| cell.trim().to_owned()).collect();
+        match place {
+            None => place = Some(cells.iter().position(|cell| cell == column)),
+            Some(Some(place)) => found.push((cells.clone(), cells[place].clone())),
+            Some(None) => {}
+        }
+    }
+    found
+}
+
+/// What stands between backquotes.
+fn quoted(text: &str) -> impl Iterator<Item = &str> {
+    text.split('`').skip(1).step_by(2)
+}
+
+/// What the unit says of its service: each directive with its value, as often as it stands there.
+fn directives() -> Vec<(String, String)> {
+    let unit = file("systemd/messengerd.service");
+    let service = unit.split_once("[Service]\n").expect("it is a service").1;
+    let lines = service.lines().take_while(|line| !line.starts_with('['));
+    let set = lines.filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    set.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+#[test]
+fn every_test_that_the_page_about_security_names_is_there() {
+    let mut seen = 0;
+    for (cells, tests) in rows("test") {
+        assert!(tests.contains('`') || tests.contains("not tested"), "neither a test nor a word about it: {cells:?}");
+        for test in quoted(&tests) {
+            let (path, name) = test.split_once(' ').unwrap_or_else(|| panic!("no file and name: {test}"));
+            let path = if path.starts_with("src/") { path.to_owned() } else { format!("tests/{path}") };
+            let text = file(&path);
+            // libtest's tests and the scenes of systemd are functions, those of host_process have their names in a list.
+            let forms = [format!("fn {name}("), format!("def {name}("), format!("::{name}\"")];
+            assert!(forms.iter().any(|form| text.contains(form)), "{path} has no test {name}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 50, "the scan finds no tests any more");
+}
+
+#[test]
+fn the_page_about_security_tells_all_that_the_unit_confines() {
+    // How it is started and reloaded, and what that may take.
+    let others = ["Type", "ExecStart", "ExecReload", "TimeoutStartSec", "TimeoutStopSec", "Environment"];
+    let there: BTreeSet<String> = directives().into_iter().map(|(name, _)| name).collect();
+    let rows = rows("directives");
+    let told: BTreeSet<String> =
+        rows.iter().flat_map(|(_, cell)| quoted(cell)).map(|name| name.trim_end_matches('=').to_owned()).collect();
+    let there: BTreeSet<String> = there.into_iter().filter(|name| !others.contains(&name.as_str())).collect();
+    assert_eq!(told, there, "on the left what docs/security.md tells, on the right what the unit has");
+}
+
+#[test]
+fn the_pages_count_the_units_system_calls_right() {
+    let lists = directives().into_iter().filter(|(name, _)| name == "SystemCallFilter");
+    let calls: BTreeSet<String> =
+        lists.flat_map(|(_, value)| value.split_whitespace().map(str::to_owned).collect::<Vec<_>>()).collect();
+    let (count, number) = (calls.len(), |page: &str, figure: String| {
+        assert!(file(page).contains(&figure), "{page} does not say: {figure}");
+    });
+    number("docs/security.md", format!("{count} system calls by name"));
+    number("docs/administration.md", format!("with those that systemd always adds | {count};"));
 }

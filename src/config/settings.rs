@@ -81,7 +81,7 @@ settings! {
 
     /// What is logged, and how.
     log: Log {
-        /// The least urgent records that are still logged. "debug" says a line or two for every request; "trace" is
+        /// The least urgent records that are still logged. "debug" says a line or two for every connection; "trace" is
         /// for those who work on messengerd. No level logs a password, a session key or the text of a message.
         reload level: LogLevel = LogLevel::Info, choice();
 

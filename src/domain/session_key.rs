@@ -30,3 +30,14 @@ impl fmt::Debug for SessionKey {
         f.write_str("SessionKey(…)")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_does_not_show_in_debug_output() {
+        let key = SessionKey::new([171, 205, 239, 118]).unwrap();
+        assert_eq!(format!("{key:?} {:?}", Some(key)), "SessionKey(…) Some(SessionKey(…))");
+    }
+}

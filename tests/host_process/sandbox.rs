@@ -109,6 +109,8 @@ const FORBIDDEN_LATER: &[(&str, Attempt)] = &[
     ),
     ("TCP", ("listen on TCP", |_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).map(drop))),
     ("TCP", ("connect by TCP", |_| TcpStream::connect((Ipv4Addr::LOCALHOST, 9)).map(drop))),
+    // What a terminal would be asked: which device answers does not matter, for the asking is what is refused.
+    ("devices", ("command a device", |_| Ok(nix::sys::termios::tcgetattr(File::open("/dev/urandom")?).map(drop)?))),
     ("signals", ("signal the parent", |_| Ok(kill(nix::unistd::getppid(), Signal::SIGCONT)?))),
     ("abstract sockets", ("write to an abstract socket", write_to_an_abstract_socket)),
 ];

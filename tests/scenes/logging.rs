@@ -21,7 +21,7 @@ fn trouble(mut ann: Peer) {
 }
 
 fn assert_no_secret(log: &str) {
-    for secret in ["not her password", "secret of ann", "not for the log"] {
+    for secret in ["not her password", "secret of ann", "not for the log", "$argon2"] {
         assert!(!log.contains(secret), "{secret} is in the log");
     }
 }
@@ -62,6 +62,23 @@ fn a_record_in_json_has_a_field_for_each_thing() {
     let all = server.records().join("\n");
     assert!(all.lines().all(|line| serde_json::from_str::<Value>(line).is_ok_and(|record| record.is_object())));
     assert_no_secret(&all);
+}
+
+#[test]
+fn the_most_talkative_level_has_no_secret_either() {
+    let server = Setup::new().set("log.level=trace").start();
+    let (ann, mut bob) = (server.peer(), server.person("bob"));
+    bob.write("bob", "not for the log");
+    bob.hears("bob", "not for the log");
+    trouble(ann);
+    server.logged("unknown request type 0x77");
+    let all = server.records().join("\n");
+    assert!(all.contains("connection accepted"), "that is said from debug on");
+    assert_no_secret(&all);
+    let [a, b, c, d] = bob.key;
+    for key in [format!("{:?}", bob.key), format!("{a:02x}{b:02x}{c:02x}{d:02x}")] {
+        assert!(!all.to_lowercase().contains(&key), "the key {key} is in the log");
+    }
 }
 
 #[test]

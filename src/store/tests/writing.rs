@@ -20,6 +20,19 @@ async fn what_was_written_can_be_read_and_is_told_once_for_each_mailbox() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn words_of_sql_are_text() {
+    let (directory, store, _committed) = open_new();
+    let (ann, bob) = ann_and_bob(&store).await;
+    let texts =
+        ["'); DELETE FROM messages; --", "\"; DROP TABLE accounts; --", "?1", "' || (SELECT password FROM accounts)"];
+    for text in texts {
+        assert!(ann.writes(&store, &bob, text).await.unwrap());
+    }
+    assert_eq!(bob.mailbox_texts(&store).await, texts);
+    assert_eq!(number(&foreign(directory.path()), "SELECT count(*) FROM accounts"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_notifier_has_a_message_before_its_sender_has_the_answer() {
     let (_directory, store, mut committed) = open_new();
     let (ann, bob) = ann_and_bob(&store).await;
