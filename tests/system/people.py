@@ -31,13 +31,14 @@ class Person:
         self.must("--login", self.login, "send", whom, text)
 
     def reads(self, text):
-        """Logs in, and sees this text come from the mailbox."""
+        """Logs in, and sees this text come from the mailbox; returns all that came."""
         with log_in(self.machine, self.login) as connection:
             seen = b""
             while text.encode() not in seen:
                 more = connection.recv(4096)
                 assert more, f"{self.login} reads {seen!r} and no {text!r}"
                 seen += more
+            return seen
 
 
 def log_in(machine, login, address=("127.0.0.1", 54321)):
