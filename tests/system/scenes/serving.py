@@ -42,6 +42,7 @@ def journal_records_carry_their_fields(machine):
 
     (began,) = eventually("a record of the session", lambda: [r for r in records("LOGIN=ann") if r.get("REQUEST") == "log-in"])
     assert began["SYSLOG_IDENTIFIER"] == "messengerd" and began["PRIORITY"] == "6", began
+    assert began["PEER"].startswith("127.0.0.1:") and began["PROTOCOL"] == "classic", began
     closed = eventually("a record of the connection", lambda: records("PROTOCOL=classic PRIORITY=4"))[-1]
     assert closed["PEER"].startswith("127.0.0.1:") and "0x77" in closed["ERROR"], closed
     everything = machine.must("journalctl --quiet --output=json")
