@@ -94,7 +94,8 @@ class Machine:
 
     def __enter__(self):
         self.name = f"messengerd-{self.suite}-{uuid.uuid4().hex[:8]}"
-        self.log = tempfile.TemporaryFile()
+        # Appended to, wherever we read.
+        self.log = tempfile.TemporaryFile("a+b")
         self.shared = tempfile.TemporaryDirectory(prefix="messengerd-shared-")
         env = os.environ | ({"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"} if self.unified else {})
         what = ["--boot"] if self.command is None else ["--console=pipe", "sh", "-c", self.command]

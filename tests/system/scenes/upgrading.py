@@ -19,7 +19,7 @@ class _Knocking:
         self.machine = machine
         self.answered, self.cut_off, self.faults = 0, 0, []
         self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._knock)
+        self._thread = threading.Thread(target=self._knock, daemon=True)
 
     def __enter__(self):
         self._thread.start()
@@ -33,19 +33,22 @@ class _Knocking:
     def _knock(self):
         while not self._stop.is_set():
             try:
-                connection = self.machine.connect()
+                answered = self._is_answered(self.machine.connect())
             except OSError as error:
                 self.faults.append(f"after {self.answered} answers: {error!r}")
                 return
-            answer = b""
-            with connection, contextlib.suppress(ConnectionResetError, BrokenPipeError):
+            self.answered += answered
+            # It had been taken by the daemon that stopped. A restart may do that, but not refuse a connection.
+            self.cut_off += not answered
+
+    @staticmethod
+    def _is_answered(connection):
+        with connection:
+            try:
                 connection.sendall(KNOCK)
-                answer = connection.recv(4096)
-            if answer == ANSWER:
-                self.answered += 1
-            else:
-                # It had been taken by the daemon that stopped. A restart may do that, but not refuse a connection.
-                self.cut_off += 1
+                return connection.recv(4096) == ANSWER
+            except (ConnectionResetError, BrokenPipeError):
+                return False
 
     def is_answered_again(self):
         already = self.answered

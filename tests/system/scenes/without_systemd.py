@@ -6,6 +6,8 @@ UNPACK = "dpkg-deb --extract /stage/messengerd.deb /"
 
 
 def _two_people_talk(machine):
+    # Here no systemd keeps callers waiting.
+    stage.eventually("it listens", lambda: "listening on" in machine.said())
     ann, bob = Person(machine, "ann").signs_up(), Person(machine, "bob").signs_up()
     ann.must("--login", "ann", "add", "bob")
     ann.sends("bob", "Is anybody here?")
