@@ -19,7 +19,7 @@ def a_daemon_that_was_killed_is_back_with_all_that_it_had(machine):
     ann.sends("bob", "before the end")
     before = machine.show("messengerd.service", "MainPID")
     with log_in(machine, "ann"):
-        machine.must("systemctl kill --signal=SIGKILL messengerd.service")
+        machine.must("systemctl kill --kill-whom=main --signal=SIGKILL messengerd.service")
         bob.reads("before the end")
     assert machine.show("messengerd.service", "MainPID") not in ("0", before)
     assert machine.show("messengerd.service", "NRestarts") == "1"
@@ -33,7 +33,7 @@ def a_daemon_that_was_killed_is_back_within_a_second(machine):
         # By hand, so that systemd counts its attempts anew: it waits longer from one to the next, where it can.
         machine.must("systemctl restart messengerd.service")
         before = machine.show("messengerd.service", "MainPID")
-        machine.must("systemctl kill --signal=SIGKILL messengerd.service")
+        machine.must("systemctl kill --kill-whom=main --signal=SIGKILL messengerd.service")
         eventually("the next daemon", lambda: machine.show("messengerd.service", "MainPID") not in ("0", before)
                    and machine.show("messengerd.service", "ActiveState") == "active")
         # When systemd saw the end, when it started the next process, when that was ready: by systemd's own clock.
