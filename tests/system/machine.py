@@ -2,12 +2,15 @@
 
 Nothing that a machine does stays: it runs on an overlay in memory. It has a network of its own, with only a loopback,
 so that machines do not meet. What is run in it enters its namespaces; a scene's sockets are opened in its network.
+
+A machine can also do without systemd: then it is a bare container, and a command is its PID 1.
 """
 import contextlib
 import ctypes
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -15,8 +18,13 @@ import threading
 import time
 import uuid
 
+from lacks import NotPlayed
+
 CLONE_NEWNET = 0x40000000
 PACKAGES = "systemd,systemd-sysv,dbus,iproute2,init-system-helpers"
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+# What systemd-nspawn forbids and a machine does not: Landlock, and the filters behind IPAddressDeny=.
+SYSTEM_CALLS = "landlock_create_ruleset landlock_add_rule landlock_restrict_self bpf"
 # Long enough for a machine under load; nothing waits so long when all is well.
 PATIENCE = 60
 
@@ -74,36 +82,57 @@ class Ran:
 
 
 class Machine:
-    """One booted Debian: `with Machine("bookworm", folder) as machine:`. The folder is at /stage inside, read-only; and
-    `shared`, a folder of this machine, at /shared."""
+    """One Debian: `with Machine("bookworm", folder) as machine:`. The folder is at /stage inside, read-only; and `shared`,
+    a folder of this machine, at /shared.
 
-    def __init__(self, suite, folder):
-        self.suite, self.folder = suite, folder
+    It boots. With a `command` it does not: a shell runs that as PID 1, and without a systemd; the machine is there when
+    PID 1 is the program named `becomes`, and `said()` is what that has written. With `unified`, its systemd has the
+    unified cgroup hierarchy, even where this machine divides it (then without limits for memory and tasks)."""
+
+    def __init__(self, suite, folder, command=None, becomes="systemd", unified=False):
+        self.suite, self.folder, self.command, self.becomes, self.unified = suite, folder, command, becomes, unified
 
     def __enter__(self):
         self.name = f"messengerd-{self.suite}-{uuid.uuid4().hex[:8]}"
-        self.log = tempfile.TemporaryFile()
+        # Appended to, wherever we read.
+        self.log = tempfile.TemporaryFile("a+b")
         self.shared = tempfile.TemporaryDirectory(prefix="messengerd-shared-")
+        env = os.environ | ({"SYSTEMD_NSPAWN_UNIFIED_HIERARCHY": "1"} if self.unified else {})
+        what = ["--boot"] if self.command is None else ["--console=pipe", "sh", "-c", self.command]
         self.nspawn = subprocess.Popen(
-            ["systemd-nspawn", "--quiet",
-             # Containers have no Landlock unless somebody says so; a machine has.
-             "--system-call-filter=landlock_create_ruleset landlock_add_rule landlock_restrict_self", "--directory", base_root(self.suite), "--machine", self.name,
-             "--volatile=overlay", f"--bind-ro={self.folder}:/stage", f"--bind={self.shared.name}:/shared", "--private-network", "--register=no",
-             "--keep-unit", "--boot"],
-            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log)
+            ["systemd-nspawn", "--quiet", f"--system-call-filter={SYSTEM_CALLS}", "--directory", base_root(self.suite),
+             "--machine", self.name, "--volatile=overlay", f"--bind-ro={self.folder}:/stage", f"--bind={self.shared.name}:/shared",
+             "--private-network", "--register=no", "--keep-unit", *what],
+            stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, env=env)
         try:
-            self.leader = eventually("a systemd inside the container", self._leader)
-            eventually("the container's systemd takes commands", lambda: self.run("systemctl is-system-running --wait").out in ("running\n", "degraded\n"))
-            state = self.run("systemctl is-system-running")
-            assert state.out == "running\n", f"the plain Debian does not boot well: {self.run('systemctl --failed')!r}"
+            self.leader = eventually(f"{self.becomes} as the container's PID 1", self._leader)
+            if self.command is None:
+                eventually("the container's systemd takes commands", lambda: self.run("systemctl is-system-running --wait").out in ("running\n", "degraded\n"))
+                state = self.run("systemctl is-system-running")
+                assert state.out == "running\n", f"the plain Debian does not boot well: {self.run('systemctl --failed')!r}"
         except BaseException:
-            self.__exit__()
+            self._end()
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, fault, *_):
+        if fault is not None and issubclass(fault, Exception) and not issubclass(fault, NotPlayed):
+            self._tell()
+        self._end()
+
+    def _tell(self):
+        """For a scene that fails: what the machine has to say."""
+        if self.command is not None:
+            print(self.said())
+        elif self.nspawn.poll() is None:
+            print(self.run("journalctl --no-pager --quiet -n 40 --output=short-precise").out)
+
+    def _end(self):
         if self.nspawn.poll() is None and getattr(self, "leader", None):
-            self.run("systemctl poweroff --force --force")
+            if self.command is None:
+                self.run("systemctl poweroff --force --force")
+            else:
+                self.nspawn.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.nspawn.wait(10)
         if self.nspawn.poll() is None:
@@ -112,18 +141,27 @@ class Machine:
         self.log.close()
         self.shared.cleanup()
 
+    def said(self):
+        """What the container's console was told."""
+        self.log.seek(0)
+        return self.log.read().decode(errors="replace")
+
+    def told_to_end(self):
+        """Sends SIGTERM to PID 1, and returns its exit code."""
+        os.kill(int(self.leader), signal.SIGTERM)
+        return self.nspawn.wait(PATIENCE)
+
     def _leader(self):
         if self.nspawn.poll() is not None:
-            self.log.seek(0)
-            raise CannotRun(f"systemd-nspawn ended with {self.nspawn.returncode}: {self.log.read().decode(errors='replace')}")
+            raise CannotRun(f"systemd-nspawn ended with {self.nspawn.returncode}: {self.said()}")
         children = pathlib.Path(f"/proc/{self.nspawn.pid}/task/{self.nspawn.pid}/children").read_text().split()
         names = {child: pathlib.Path(f"/proc/{child}/comm").read_text().strip() for child in children}
-        return next((child for child, name in names.items() if name == "systemd"), None)
+        return next((child for child, name in names.items() if name == self.becomes), None)
 
     def run(self, command, input=None, env=None):
         """Runs a shell command as root inside."""
         inside = ["nsenter", "-t", self.leader, "-m", "-u", "-i", "-n", "-p", "-C", "--", "env", "-i",
-                  "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/root", "LC_ALL=C.UTF-8",
+                  f"PATH={PATH}", "HOME=/root", "LC_ALL=C.UTF-8",
                   "DEBIAN_FRONTEND=noninteractive", "PAGER=cat", *(f"{name}={value}" for name, value in (env or {}).items()),
                   "sh", "-c", command]
         done = subprocess.run(inside, input=input, stdin=None if input is not None else subprocess.DEVNULL,
@@ -141,14 +179,17 @@ class Machine:
         return Ran(subprocess.run(["nsenter", "-t", self.leader, "-n", "--", *command], stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300))
 
-    def _socket(self, address):
-        """A TCP socket in the container's network."""
+    def enter_network(self):
+        """Takes the calling thread into the container's network, for good. Its sockets remember where they were made."""
+        with open(f"/proc/{self.leader}/ns/net") as network:
+            assert ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET) == 0
+
+    def socket(self, address):
+        """A TCP socket in the container's network, for an address of this family."""
         made = []
 
         def open_there():
-            # Only this thread goes there; the socket remembers where it was made.
-            with open(f"/proc/{self.leader}/ns/net") as network:
-                assert ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET) == 0
+            self.enter_network()
             made.append(socket.socket(socket.AF_INET6 if ":" in address[0] else socket.AF_INET))
 
         thread = threading.Thread(target=open_there)
@@ -159,7 +200,7 @@ class Machine:
 
     def connect(self, address=("127.0.0.1", 54321)):
         """A TCP connection inside the container, held by the scene."""
-        connection = self._socket(address)
+        connection = self.socket(address)
         try:
             connection.connect(address)
         except OSError:
@@ -169,7 +210,7 @@ class Machine:
 
     def listen(self, address):
         """A TCP listener inside the container, held by the scene."""
-        listener = self._socket(address)
+        listener = self.socket(address)
         listener.bind(address)
         listener.listen()
         return listener

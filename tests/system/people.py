@@ -1,6 +1,8 @@
 """People who talk through the server of a machine, with the client that comes with the package."""
 import socket
 
+from machine import PATIENCE
+
 PASSWORD = "secret of everybody"
 
 
@@ -13,10 +15,12 @@ class Person:
         machine.write(f"{self.home}/password", PASSWORD + "\n")
         machine.must(f"chmod 600 {self.home}/password")
 
+    def _messenger(self, words):
+        return f"messenger --password-file {self.home}/password " + " ".join(f"'{word}'" for word in words)
+
     def does(self, *words):
         """Runs `messenger` with these words, and returns what came of it."""
-        line = " ".join(f"'{word}'" for word in words)
-        return self.machine.run(f"messenger --password-file {self.home}/password {line}", env={"HOME": self.home})
+        return self.machine.run(self._messenger(words), env={"HOME": self.home})
 
     def must(self, *words):
         ran = self.does(*words)
@@ -30,14 +34,23 @@ class Person:
     def sends(self, whom, text):
         self.must("--login", self.login, "send", whom, text)
 
+    def hears(self, text):
+        """Listens with `messenger`, until it shows this text."""
+        listens, heard = self._messenger(["--login", self.login, "listen"]), f"{self.home}/heard"
+        ran = self.machine.run(f"{listens} >{heard} 2>&1 & n=0; until grep -q '{text}' {heard} || [ $n = {PATIENCE * 20} ]; "
+                               f"do n=$((n + 1)); sleep 0.05; done; kill $!; cat {heard}; grep -q '{text}' {heard}",
+                               env={"HOME": self.home})
+        assert ran.code == 0, f"{self.login} hears no {text!r}: {ran!r}"
+
     def reads(self, text):
-        """Logs in, and sees this text come from the mailbox."""
+        """Logs in, and sees this text come from the mailbox; returns all that came."""
         with log_in(self.machine, self.login) as connection:
             seen = b""
             while text.encode() not in seen:
                 more = connection.recv(4096)
                 assert more, f"{self.login} reads {seen!r} and no {text!r}"
                 seen += more
+            return seen
 
 
 def log_in(machine, login, address=("127.0.0.1", 54321)):

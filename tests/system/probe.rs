@@ -9,6 +9,7 @@ use std::io::{self, Write};
 use std::net::TcpStream;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 unsafe extern "C" {
@@ -16,6 +17,9 @@ unsafe extern "C" {
     fn unshare(flags: c_int) -> c_int;
     fn kill(pid: c_int, signal: c_int) -> c_int;
     fn socket(domain: c_int, kind: c_int, protocol: c_int) -> c_int;
+    fn capset(header: *const Header, sets: *const [Sets; 2]) -> c_int;
+    fn getrlimit(resource: c_int, limit: *mut Limit) -> c_int;
+    fn setrlimit(resource: c_int, limit: *const Limit) -> c_int;
     fn mount(
         source: *const c_char,
         target: *const c_char,
@@ -35,6 +39,31 @@ unsafe extern "C" {
 }
 
 const STATE: &str = "/var/lib/messengerd";
+const LOADER: &str =
+    if cfg!(target_arch = "x86_64") { "/lib64/ld-linux-x86-64.so.2" } else { "/lib/ld-linux-aarch64.so.1" };
+
+/// Those of capset(2).
+#[repr(C)]
+struct Header {
+    version: u32,
+    pid: c_int,
+}
+
+#[repr(C)]
+#[derive(Clone, Copy, Default)]
+struct Sets {
+    effective: u32,
+    permitted: u32,
+    inheritable: u32,
+}
+
+/// That of getrlimit(2).
+#[repr(C)]
+#[derive(Default)]
+struct Limit {
+    soft: c_ulong,
+    hard: c_ulong,
+}
 
 fn call(result: c_int) -> io::Result<()> {
     if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
@@ -44,20 +73,51 @@ fn write_to(path: &str) -> io::Result<()> {
     File::create(path)?.write_all(b"written")
 }
 
-/// Runs a program to its end; what the program says does not matter.
-fn run(path: &str) -> io::Result<()> {
-    Command::new(path).args(["-c", ":"]).status().map(drop)
+/// Becomes another program, whose exit code is the answer then. Nothing is started and waited for: that the waiting is
+/// refused would pass for a refusal.
+fn run(path: &str, arguments: &[&str]) -> io::Result<()> {
+    Err(Command::new(path).args(arguments).exec())
+}
+
+/// Leaves this program in the state directory, so that it can be run, and says where.
+fn write_a_program() -> io::Result<String> {
+    let copy = format!("{STATE}/program");
+    fs::remove_file(&copy)
+        .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })?;
+    let program = fs::read("/proc/self/exe")?;
+    OpenOptions::new().write(true).create_new(true).mode(0o700).open(&copy)?.write_all(&program)?;
+    Ok(copy)
+}
+
+fn take_a_capability() -> io::Result<()> {
+    // Version 3; CAP_CHOWN.
+    let chown = Sets { effective: 1, permitted: 1, inheritable: 0 };
+    call(unsafe { capset(&Header { version: 0x2008_0522, pid: 0 }, &[chown, Sets::default()]) })
+}
+
+/// More than `LimitNOFILE=` allows, and than the soft limit does, which anyone may raise.
+fn open_too_many_files() -> io::Result<()> {
+    // RLIMIT_NOFILE.
+    let mut limit = Limit::default();
+    call(unsafe { getrlimit(7, &mut limit) })?;
+    limit.soft = limit.hard;
+    call(unsafe { setrlimit(7, &limit) })?;
+    let file = File::open("/dev/null")?;
+    (0..16384).map(|_| file.try_clone()).collect::<io::Result<Vec<_>>>().map(drop)
 }
 
 fn attempt(what: &str) -> Option<io::Result<()>> {
     let done = match what {
+        "do-nothing" => Ok(()),
         "write-to-the-state-directory" => write_to(&format!("{STATE}/probe")),
         "reach-the-journal" => UnixDatagram::unbound()
             .and_then(|socket| socket.send_to(b"MESSAGE=probe\n", "/run/systemd/journal/socket"))
             .map(drop),
         "connect-by-tcp" => TcpStream::connect("127.0.0.1:7").map(drop),
         "connect-by-tcp-on-ipv6" => TcpStream::connect("[::1]:7").map(drop),
-        // AF_NETLINK, AF_PACKET.
+        // AF_INET, AF_INET6, AF_NETLINK, AF_PACKET; SOCK_DGRAM, SOCK_RAW.
+        "open-an-ipv4-socket" => call(unsafe { socket(2, 2, 0) }),
+        "open-an-ipv6-socket" => call(unsafe { socket(10, 2, 0) }),
         "open-a-netlink-socket" => call(unsafe { socket(16, 3, 0) }),
         "open-a-packet-socket" => call(unsafe { socket(17, 3, 0) }),
         "reach-the-system-bus" => std::os::unix::net::UnixStream::connect("/run/dbus/system_bus_socket").map(drop),
@@ -66,6 +126,7 @@ fn attempt(what: &str) -> Option<io::Result<()>> {
         "read-a-home" => fs::read("/home/ann/password").map(drop),
         "read-another-process" => fs::read("/proc/1/environ").map(drop),
         "see-another-process" => fs::metadata("/proc/1").map(drop),
+        "read-files-through-another-process" => fs::read("/proc/1/root/etc/shadow").map(drop),
         "read-the-kernels-settings" => fs::read("/proc/sys/kernel/osrelease").map(drop),
         "write-to-its-configuration" => write_to("/etc/messengerd/conf.d/probe.toml"),
         "write-to-its-program" => OpenOptions::new().append(true).open("/usr/sbin/messengerd").map(drop),
@@ -74,16 +135,12 @@ fn attempt(what: &str) -> Option<io::Result<()>> {
         "write-to-var-tmp" => write_to("/var/tmp/probe"),
         "write-to-shared-memory" => write_to("/dev/shm/probe"),
         "write-to-run" => write_to("/run/probe"),
-        "run-a-shell" => run("/bin/sh"),
-        "run-what-it-wrote" => {
-            let copy = format!("{STATE}/program");
-            fs::remove_file(&copy)
-                .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
-                .and_then(|()| fs::read("/proc/self/exe"))
-                .and_then(|program| {
-                    OpenOptions::new().write(true).create_new(true).mode(0o700).open(&copy)?.write_all(&program)
-                })
-                .and_then(|()| run(&copy))
+        "run-a-shell" => run("/bin/sh", &["-c", ":"]),
+        "run-a-set-user-id-program" => run("/usr/bin/passwd", &["--status"]),
+        "run-what-it-wrote" => write_a_program().and_then(|program| run(&program, &["do-nothing"])),
+        // A program that the daemon can't do without, and that runs others.
+        "have-the-loader-run-what-it-wrote" => {
+            write_a_program().and_then(|program| run(LOADER, &[&program, "do-nothing"]))
         }
         "make-a-file-in-memory" => call(unsafe { memfd_create(c"probe".as_ptr(), 0) }),
         "make-a-set-user-id-program" => {
@@ -97,7 +154,10 @@ fn attempt(what: &str) -> Option<io::Result<()>> {
         }
         "become-root" => call(unsafe { setuid(0) }),
         "signal-another-process" => call(unsafe { kill(1, 0) }),
-        // CLONE_NEWNS.
+        "take-a-capability" => take_a_capability(),
+        "open-too-many-files" => open_too_many_files(),
+        // CLONE_NEWUSER, CLONE_NEWNS.
+        "make-a-user-namespace" => call(unsafe { unshare(0x1000_0000) }),
         "make-a-namespace" => call(unsafe { unshare(0x0002_0000) }),
         "mount" => call(unsafe { mount(c"none".as_ptr(), c"/tmp".as_ptr(), c"tmpfs".as_ptr(), 0, std::ptr::null()) }),
         _ => return None,

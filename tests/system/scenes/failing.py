@@ -19,11 +19,33 @@ def a_daemon_that_was_killed_is_back_with_all_that_it_had(machine):
     ann.sends("bob", "before the end")
     before = machine.show("messengerd.service", "MainPID")
     with log_in(machine, "ann"):
-        machine.must("systemctl kill --signal=SIGKILL messengerd.service")
+        machine.must("systemctl kill --kill-whom=main --signal=SIGKILL messengerd.service")
         bob.reads("before the end")
     assert machine.show("messengerd.service", "MainPID") not in ("0", before)
     assert machine.show("messengerd.service", "NRestarts") == "1"
     assert machine.show("messengerd.service", "RestartUSec") == "200ms"
+
+
+def a_daemon_that_was_killed_is_back_within_a_second(machine):
+    Person(machine, "ann").signs_up()
+    away = []
+    for _ in range(3):
+        # By hand, so that systemd counts its attempts anew: it waits longer from one to the next, where it can.
+        machine.must("systemctl restart messengerd.service")
+        before = machine.show("messengerd.service", "MainPID")
+        machine.must("systemctl kill --kill-whom=main --signal=SIGKILL messengerd.service")
+        eventually("the next daemon", lambda: machine.show("messengerd.service", "MainPID") not in ("0", before)
+                   and machine.show("messengerd.service", "ActiveState") == "active")
+        # When systemd saw the end, when it started the next process, when that was ready: by systemd's own clock.
+        ended, began, ready = (int(machine.show("messengerd.service", f"{name}TimestampMonotonic")) / 1000
+                               for name in ("ActiveExit", "ExecMainStart", "ActiveEnter"))
+        away.append((ready - ended, began - ended, ready - began))
+    for whole, until_started, until_ready in away:
+        print(f"     {machine.suite}: away for {whole:.0f} ms, {until_started:.0f} until it was started, {until_ready:.0f} until READY")
+    # The best of them: others may keep a machine busy, and no daemon is to blame for that.
+    assert min(away)[0] < 1000, away
+    # The first part is what the unit asks for.
+    assert all(until_started >= 200 for _, until_started, _ in away), away
 
 
 @contextlib.contextmanager

@@ -1,4 +1,4 @@
-"""What dpkg does: install, upgrade, remove, purge."""
+"""What dpkg does: install, remove, purge. Upgrades are in upgrading.py."""
 import packages
 from machine import eventually
 from people import Person, log_in
@@ -22,9 +22,6 @@ def the_socket_listens_on_ipv6_too_and_not_on_the_network(machine):
         pass
     else:
         raise AssertionError("it listens on the network, though nobody opened it")
-    machine.write("/etc/systemd/system/messengerd.socket.d/network.conf", "[Socket]\nListenStream=192.0.2.7:54321\n")
-    machine.must("systemctl daemon-reload && systemctl stop messengerd.service && systemctl restart messengerd.socket")
-    machine.connect(("192.0.2.7", 54321)).close()
 
 
 def what_a_newer_systemd_can_do_is_shown_to_it_alone(machine):
@@ -42,27 +39,6 @@ def another_systemd_is_noticed_by_the_package_that_is_installed(machine):
     machine.must("dpkg-trigger --by-package=systemd /usr/lib/systemd/systemd && dpkg --configure --pending")
     assert machine.run(f"readlink {link}").out == before
     assert bool(before) == (machine.suite != "bookworm"), before
-
-
-def an_upgrade_restarts_the_daemon_loses_nothing_and_leaves_the_port_open(machine):
-    ann, bob = Person(machine, "ann").signs_up(), Person(machine, "bob").signs_up()
-    ann.must("--login", "ann", "add", "bob")
-    ann.sends("bob", "before the upgrade")
-    before = machine.show("messengerd.service", "MainPID")
-    listening_since = machine.show("messengerd.socket", "ActiveEnterTimestampMonotonic")
-    machine.write("/etc/messengerd/messengerd.toml", "[accounts]\npassword_min_length = 9\n")
-    packages.install(machine, "-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold " + packages.LATER_PACKAGE)
-    assert machine.show("messengerd.service", "ActiveState") == "active"
-    assert machine.show("messengerd.service", "MainPID") != before
-    assert machine.show("messengerd.socket", "ActiveEnterTimestampMonotonic") == listening_since
-    bob.reads("before the upgrade")
-    assert "password_min_length = 9" in machine.must("cat /etc/messengerd/messengerd.toml")
-
-
-def an_upgrade_leaves_a_daemon_stopped_that_was_stopped(machine):
-    packages.install(machine, packages.LATER_PACKAGE)
-    assert machine.show("messengerd.service", "ActiveState") == "inactive"
-    assert machine.show("messengerd.socket", "ActiveState") == "active"
 
 
 def removal_keeps_the_data_and_a_new_installation_finds_it(machine):
