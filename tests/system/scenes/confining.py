@@ -15,7 +15,7 @@ FORBIDDEN = [
     "read-files-through-another-process", "read-the-kernels-settings",
     "write-to-its-configuration", "write-to-its-program", "write-to-the-root", "write-to-tmp", "write-to-var-tmp",
     "write-to-shared-memory", "write-to-run",
-    "run-a-shell", "run-a-set-user-id-program",
+    "run-a-shell", "run-a-set-user-id-program", "run-what-it-wrote", "have-the-loader-run-what-it-wrote",
     "make-a-file-in-memory", "make-a-set-user-id-program", "have-memory-that-is-written-and-run",
     "become-root", "take-a-capability", "make-a-namespace", "make-a-user-namespace", "mount", "open-too-many-files",
     "signal-another-process",
