@@ -15,15 +15,17 @@
 //! - The [`notifier`] takes what was committed to the sessions it concerns, in the order of the commits.
 //! - [`sessions`] know who is online, on which connections, under which key.
 //!
-//! Around that way stand the [`daemon`] (start, reload, stop), the [`client`] (the terminal client), and what
-//! every room may lean on: [`config`] (the administrator's words), [`host`] (systemd and the kernel; the only
-//! `unsafe`), and [`domain`] (the words that protocol and store share, valid by construction).
+//! Around that way stand the [`daemon`] (start, reload, stop), the [`client`] (the terminal client), [`control`] (the
+//! administrators' door, and `messengerctl` at the other side of it), and what every room may lean on: [`config`] (the
+//! administrator's words), [`host`] (systemd and the kernel; the only `unsafe`), and [`domain`] (the words that protocol
+//! and store share, valid by construction).
 //!
 //! # Which room may know which
 //!
-//! Imports run downwards: `daemon`, `client`, `listener`, `connection`, `protocol`, `handlers`, `notifier`,
-//! `accounts`, `sessions`, `store`, `config`, `host`, `domain`. Nothing imports a room above itself, and
-//! `protocol` and `store` never meet. `tests/house.rs` reads the `use` lines and holds this.
+//! Imports run downwards: `daemon`, `client`, `listener`, `connection`, `protocol`, `control`, `handlers`,
+//! `notifier`, `accounts`, `sessions`, `store`, `config`, `host`, `domain`. Nothing imports a room above itself;
+//! `protocol` and `store` never meet, and `control` meets none of `listener`, `connection` and `protocol`.
+//! `tests/house.rs` reads the `use` lines and holds this.
 //!
 //! # Errors
 //!
@@ -35,6 +37,7 @@ pub mod accounts;
 pub mod client;
 pub mod config;
 pub mod connection;
+pub mod control;
 pub mod daemon;
 pub mod domain;
 pub mod handlers;

@@ -3,7 +3,8 @@
 
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
-use messengerd::config::{SECTIONS, Taken, command};
+use messengerd::config::{SECTIONS, Taken};
+use messengerd::control::command;
 use messengerd::{client, daemon};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

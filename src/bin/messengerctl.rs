@@ -1,11 +1,12 @@
 //! `messengerctl`: the administrator's tool. It parses its arguments and makes one call.
 
-use messengerd::config::command::{self, Administration, Arguments};
+use messengerd::config::command::parse_arguments;
+use messengerd::control::command::{self, Arguments};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match command::parse_arguments() {
-        Ok(Arguments { command: Administration::Config(command) }) => command::run(&command).into(),
+    match parse_arguments::<Arguments>() {
+        Ok(arguments) => command::run(&arguments).into(),
         Err(exit) => exit.into(),
     }
 }

@@ -7,23 +7,6 @@ use super::{Faults, Loaded, Sources, example, load};
 use crate::domain::exit::Exit;
 use std::io::{self, Write};
 
-/// Look after messengerd
-#[derive(Debug, clap::Parser)]
-#[command(name = "messengerctl", version)]
-pub struct Arguments {
-    /// What to look after.
-    #[command(subcommand)]
-    pub command: Administration,
-}
-
-/// What there is to look after.
-#[derive(Debug, clap::Subcommand)]
-pub enum Administration {
-    /// Check, show or explain the configuration
-    #[command(subcommand)]
-    Config(Command),
-}
-
 /// A command about the configuration.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {

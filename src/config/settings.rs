@@ -12,7 +12,7 @@ const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
 settings! {
-    /// Where clients connect, when no socket is passed in.
+    /// Where clients and administrators connect, when no socket is passed in.
     listen: Listen {
         /// Where clients of the classic protocol connect: IP addresses with a port, an IPv6 address in brackets,
         /// and absolute paths of UNIX sockets (at most 107 bytes). Port 0 lets the kernel choose a free port, which
@@ -25,6 +25,12 @@ settings! {
             ListenAddress::Tcp(([127, 0, 0, 1], 54_321).into()),
             ListenAddress::Tcp(([0, 0, 0, 0, 0, 0, 0, 1], 54_321).into()),
         ], addresses();
+
+        /// Where administrators' commands (messengerctl reload) reach the daemon: the absolute path of a UNIX socket, at
+        /// most 107 bytes. It is open to root and to the user who started the daemon (mode 0600). Unset: nowhere.
+        /// Used only when systemd passed no socket named "control". The package has messengerd-control.socket, where
+        /// SocketGroup= and SocketMode= say who may connect.
+        restart control: Option<PathBuf> = None, absolute_path("/run/messengerd/control");
     }
 
     /// What is kept on disk.

@@ -14,6 +14,7 @@ mod arguments;
 mod error;
 mod greeting;
 mod log;
+mod orders;
 mod population;
 mod reload;
 mod sandbox;
@@ -68,11 +69,11 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     let log_control = journal::start(log::format(settings.log.format), log::level(settings.log.level))?;
     let notifier = Notifier::from_environment();
 
-    let listeners = sockets::open(settings)?;
+    let sockets = sockets::open(settings)?;
     let directory = state_directory::choose(settings, &state_directory::Surroundings::of_this_process())?;
     let wanted = Wanted { user: settings.process.user.clone(), group: settings.process.group.clone() };
     let identity = privileges::plan(&wanted, &directory)?;
-    sockets::give_over(&listeners, &identity)?;
+    sockets::give_over(&sockets.clients, &identity)?;
     privileges::prepare_state_directory(&directory, &identity)?;
     privileges::drop_to(&identity)?;
     tracing::info!(state = %directory.display(), "running as {identity}");
@@ -95,7 +96,7 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
 
     let runtime = serve::runtime(threads)?;
     let daemon = Daemon { arguments, live: Live::new(loaded.settings), log: log_control, notifier, sandbox };
-    runtime.block_on(serve::serve(daemon, listeners, store, committed))
+    runtime.block_on(serve::serve(daemon, sockets, store, committed))
 }
 
 /// Says it now, rather than when the last descriptor is gone. The accept loop copes with it either way.

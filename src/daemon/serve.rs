@@ -1,8 +1,9 @@
 //! From READY to STOPPING.
 
 use super::population::Population;
-use super::sockets::Open;
-use super::{Daemon, StartError, greeting, reload};
+use super::reload::Refusal;
+use super::sockets::Sockets;
+use super::{Daemon, StartError, greeting, orders, reload};
 use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::connection::{Pacer, Shared};
@@ -87,7 +88,7 @@ impl Signals {
 /// Serves until told to stop, or until a listener breaks.
 pub(super) async fn serve(
     mut daemon: Daemon,
-    listeners: Vec<Open>,
+    sockets: Sockets,
     store: Store,
     committed: mpsc::Receiver<Vec<Committed>>,
 ) -> Result<(), StartError> {
@@ -114,7 +115,7 @@ pub(super) async fn serve(
     let permits = Arc::new(Semaphore::new(daemon.live.get().connections.max));
     let mut addresses = Vec::new();
     let mut accepting = JoinSet::new();
-    for open in listeners {
+    for open in sockets.clients {
         let (address, listener) = open.register().map_err(failed("its listeners"))?;
         addresses.push(address.clone());
         let limits = Limits { permits: Arc::clone(&permits), tasks: connections.clone() };
@@ -125,27 +126,33 @@ pub(super) async fn serve(
     let watchdog = Watchdog::start(watchdog::interval_from_systemd(), daemon.notifier.clone(), probe)
         .map_err(failed("the watchdog"))?;
 
+    let (takers, mut ordered) = orders::take(sockets.control)?;
+
     daemon.sandbox.confine_calls()?;
     population.lacks(daemon.sandbox.missing());
 
     population.tell_with(&shared, &connections, |status| daemon.notifier.ready(status));
     greeting::greet(&addresses);
-    let outcome = loop {
-        tokio::select! {
-            told = signals.next() => match told {
-                Told::Stop(signal) => {
-                    tracing::info!(signal, "stopping");
-                    break Ok(());
+    // One at a time, whoever asks.
+    let reload = || reload_and_tell(&daemon, &shared, &connections, &population);
+    let outcome = takers
+        .run_until(async {
+            loop {
+                tokio::select! {
+                    told = signals.next() => match told {
+                        Told::Stop(signal) => {
+                            tracing::info!(signal, "stopping");
+                            break Ok(());
+                        }
+                        Told::Reload => drop(reload()),
+                    },
+                    Some(order) = ordered.recv() => orders::carry_out(order, reload),
+                    Some(Ok(Err(broken))) = accepting.join_next() => break Err(broken),
                 }
-                Told::Reload => {
-                    daemon.notifier.reloading();
-                    population.remark(reload::reload(&daemon).err());
-                    population.tell_with(&shared, &connections, |status| daemon.notifier.ready_again(status));
-                }
-            },
-            Some(Ok(Err(broken))) = accepting.join_next() => break Err(broken),
-        }
-    };
+            }
+        })
+        .await;
+    drop(takers);
 
     daemon.notifier.stopping();
     shared.stop.cancel();
@@ -168,6 +175,20 @@ pub(super) async fn serve(
     }
     drop(watchdog);
     tracing::info!("stopped");
+    outcome
+}
+
+/// Reloads, and tells systemd when it began and ended, and in the status what became of it.
+fn reload_and_tell(
+    daemon: &Daemon,
+    shared: &Shared,
+    connections: &TaskTracker,
+    population: &Population,
+) -> Result<(), Refusal> {
+    daemon.notifier.reloading();
+    let outcome = reload::reload(daemon);
+    population.remark(outcome.as_ref().err().map(|refusal| refusal.summary.clone()));
+    population.tell_with(shared, connections, |status| daemon.notifier.ready_again(status));
     outcome
 }
 

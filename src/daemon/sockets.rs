@@ -3,15 +3,26 @@
 use crate::config::{ListenAddress, Settings};
 use crate::host::journal::Chain;
 use crate::host::privileges::Identity;
-use crate::host::sockets::{self, Listener, SocketError, TcpOptions};
+use crate::host::sockets::{self, Listener, NamedListener, Reach, SocketError, TcpOptions};
 use crate::listener;
 use std::io;
 use std::net::Ipv6Addr;
 use std::os::unix::fs::lchown;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 
-/// The only protocol so far, and so the only name of a socket.
+/// People's clients. The only protocol so far, and so the only name of a socket for them.
 const CLASSIC: &str = "classic";
+/// Administrators' commands.
+const CONTROL: &str = "control";
+
+/// All that is listened on.
+pub(super) struct Sockets {
+    /// Where people's clients connect.
+    pub(super) clients: Vec<Open>,
+    /// Where administrators' commands come in.
+    pub(super) control: Vec<UnixListener>,
+}
 
 /// A listener that stands, not yet on the runtime.
 pub(super) struct Open {
@@ -23,9 +34,15 @@ pub(super) struct Open {
     file: Option<PathBuf>,
 }
 
-/// Takes what systemd passed, or binds `listen.classic`. Before there are threads, and before privileges go.
-pub(super) fn open(settings: &Settings) -> Result<Vec<Open>, SocketError> {
-    let inherited = sockets::inherited(&[CLASSIC])?;
+/// Takes what systemd passed; where it passed none of a name, binds what the configuration says: `listen.classic`,
+/// `listen.control`. Before there are threads, and before privileges go.
+pub(super) fn open(settings: &Settings) -> Result<Sockets, SocketError> {
+    let inherited = sockets::inherited(&[CLASSIC, CONTROL])?;
+    let (control, classic): (Vec<_>, Vec<_>) = inherited.into_iter().partition(|named| named.name == CONTROL);
+    Ok(Sockets { clients: open_classic(classic, settings)?, control: open_control(control, settings)? })
+}
+
+fn open_classic(inherited: Vec<NamedListener>, settings: &Settings) -> Result<Vec<Open>, SocketError> {
     let from_systemd = !inherited.is_empty();
     let listeners = if from_systemd {
         inherited.into_iter().map(|named| (named.listener, None)).collect()
@@ -48,6 +65,26 @@ pub(super) fn open(settings: &Settings) -> Result<Vec<Open>, SocketError> {
     Ok(open)
 }
 
+/// One that we bind stays with whom it was bound as: where that is root, whom we become needs no orders from itself.
+fn open_control(inherited: Vec<NamedListener>, settings: &Settings) -> Result<Vec<UnixListener>, SocketError> {
+    let listeners = match &settings.listen.control {
+        Some(path) if inherited.is_empty() => {
+            vec![("listen.control", Listener::Unix(sockets::bind_unix(path, Reach::Owner)?))]
+        }
+        _ => inherited.into_iter().map(|named| ("systemd", named.listener)).collect(),
+    };
+    let mut control = Vec::new();
+    for (source, listener) in listeners {
+        let address = address(&listener);
+        let Listener::Unix(listener) = listener else {
+            return Err(SocketError::NotUnix { name: CONTROL, address });
+        };
+        tracing::info!(source, "taking orders at {address}");
+        control.push(listener);
+    }
+    Ok(control)
+}
+
 /// Binds all addresses; with a UNIX socket comes the path of its file. An IPv6 loopback address that this machine does
 /// not have is passed over where another one stands: the default names both, and must do on a machine without IPv6.
 fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<(Listener, Option<PathBuf>)>, SocketError> {
@@ -56,7 +93,7 @@ fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<(Listener, Option<PathBuf
         let listener = match address {
             ListenAddress::Tcp(address) => sockets::bind_tcp(*address).map(|listener| (Listener::Tcp(listener), None)),
             ListenAddress::Unix(path) => {
-                sockets::bind_unix(path).map(|listener| (Listener::Unix(listener), Some(path.clone())))
+                sockets::bind_unix(path, Reach::Group).map(|listener| (Listener::Unix(listener), Some(path.clone())))
             }
         };
         match (listener, address) {
@@ -71,8 +108,8 @@ fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<(Listener, Option<PathBuf
     Ok(listeners)
 }
 
-/// Gives the files of our UNIX sockets to whom we become: what root has made, only root's group could connect to. Those
-/// of systemd are as its unit says (`SocketUser=`, `SocketGroup=`).
+/// Gives the files of clients' UNIX sockets to whom we become: what root has made, only root's group could connect to.
+/// Those of systemd are as its unit says (`SocketUser=`, `SocketGroup=`).
 pub(super) fn give_over(open: &[Open], identity: &Identity) -> Result<(), SocketError> {
     if let Identity::Unchanged { .. } = identity {
         return Ok(());

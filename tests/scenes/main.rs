@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod classic;
+mod control;
 mod crash;
 mod database;
 mod disk_full;

@@ -1,8 +1,8 @@
 //! Where log records go: to journald with their fields, to a terminal as lines for people, or as JSON.
 //!
-//! Records are made with `tracing`. Fields have the names `login`, `peer`, `protocol`, `request`, `error`; what a stranger
-//! sent goes into a field (`%login`), never into the message, and a password, a key or a message's text into none.
-//! An error goes with its causes: `error = %Chain(&error)`.
+//! Records are made with `tracing`. Fields have the names `login`, `peer`, `protocol`, `request`, `error`; `audit = 1` marks
+//! what an administrator ordered. What a stranger sent goes into a field (`%login`), never into the message, and a
+//! password, a key or a message's text into none. An error goes with its causes: `error = %Chain(&error)`.
 //!
 //! Errors: [`LogError`], from [`start`] only. A record that can't be written is lost in silence.
 //!

@@ -13,10 +13,6 @@ use std::path::Path;
 /// is 4096 since Linux 5.4.
 const BACKLOG: i32 = 4096;
 
-/// Owner and group may connect. Not everybody: whoever can reach a network socket was let in by a firewall and
-/// an address, while every program on this machine can reach a path.
-const UNIX_MODE: u32 = 0o660;
-
 /// Binds and listens. Port 0 takes a free one.
 ///
 /// An IPv6 address takes IPv6 only (`IPV6_V6ONLY`), so that `0.0.0.0` and `[::]` stand side by side.
@@ -50,7 +46,26 @@ fn listen_tcp(address: SocketAddr) -> Result<TcpListener, (&'static str, io::Err
     Ok(socket.into())
 }
 
-/// Binds and listens on a path, with mode 0660 and our own user and group.
+/// Who may connect to a path that we listen on. Not everybody: whoever can reach a network socket was let in by a
+/// firewall and an address, while every program on this machine can reach a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// The socket's owner: mode 0600.
+    Owner,
+    /// Its group as well: mode 0660.
+    Group,
+}
+
+impl Reach {
+    fn mode(self) -> u32 {
+        match self {
+            Self::Owner => 0o600,
+            Self::Group => 0o660,
+        }
+    }
+}
+
+/// Binds and listens on a path, with our own user and group.
 ///
 /// A socket that nobody answers on is left over from an earlier run and is replaced. The file stays when the
 /// listener is dropped: removing it then could remove a successor's.
@@ -59,9 +74,9 @@ fn listen_tcp(address: SocketAddr) -> Result<TcpListener, (&'static str, io::Err
 ///
 /// # Errors
 /// [`SocketError`] with the path: taken, not permitted, no socket, or what else the kernel said.
-pub fn bind_unix(path: &Path) -> Result<UnixListener, SocketError> {
+pub fn bind_unix(path: &Path, reach: Reach) -> Result<UnixListener, SocketError> {
     remove_stale(path)?;
-    listen_unix(path).map_err(|(doing, source)| {
+    listen_unix(path, reach.mode()).map_err(|(doing, source)| {
         let address = path.display().to_string();
         match source.kind() {
             ErrorKind::AddrInUse => SocketError::Taken { address },
@@ -71,17 +86,17 @@ pub fn bind_unix(path: &Path) -> Result<UnixListener, SocketError> {
     })
 }
 
-fn listen_unix(path: &Path) -> Result<UnixListener, (&'static str, io::Error)> {
+fn listen_unix(path: &Path, mode: u32) -> Result<UnixListener, (&'static str, io::Error)> {
     let doing = |text: &'static str| move |source| (text, source);
     let address = SockAddr::unix(path).map_err(doing("reading the path"))?;
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None).map_err(doing("making a socket"))?;
     socket.set_nonblocking(true).map_err(doing("making the socket non-blocking"))?;
     // bind(2) gives the file the socket's own mode less the umask, so there is no moment with a wider one...
-    nix::sys::stat::fchmod(&socket, nix::sys::stat::Mode::from_bits_truncate(UNIX_MODE))
+    nix::sys::stat::fchmod(&socket, nix::sys::stat::Mode::from_bits_truncate(mode))
         .map_err(|errno| ("setting the mode", errno.into()))?;
     socket.bind(&address).map_err(doing("binding"))?;
     // ...and this puts back what the umask took.
-    fs::set_permissions(path, Permissions::from_mode(UNIX_MODE)).map_err(doing("setting the mode"))?;
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(doing("setting the mode"))?;
     socket.listen(BACKLOG).map_err(doing("listening"))?;
     Ok(socket.into())
 }
@@ -164,12 +179,15 @@ mod tests {
     }
 
     #[test]
-    fn a_path_answers_and_is_for_owner_and_group() {
+    fn a_path_answers_and_is_for_its_owner_or_for_its_group_too() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        let listener = bind_unix(&path).unwrap();
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+        drop(bind_unix(&path, Reach::Owner).unwrap());
+        assert_eq!(mode(), 0o600);
+        let listener = bind_unix(&path, Reach::Group).unwrap();
         listener.set_nonblocking(false).unwrap();
-        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o7777, UNIX_MODE);
+        assert_eq!(mode(), 0o660);
 
         UnixStream::connect(&path).unwrap().write_all(b"hello").unwrap();
         let mut text = String::new();
@@ -181,16 +199,16 @@ mod tests {
     fn a_socket_of_an_earlier_run_is_replaced_and_one_in_use_is_not() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("socket");
-        drop(bind_unix(&path).unwrap());
+        drop(bind_unix(&path, Reach::Group).unwrap());
         assert!(path.exists());
-        let listener = bind_unix(&path).unwrap();
-        let error = bind_unix(&path).unwrap_err();
+        let listener = bind_unix(&path, Reach::Group).unwrap();
+        let error = bind_unix(&path, Reach::Group).unwrap_err();
         assert!(matches!(error, SocketError::Taken { .. }), "{error}");
         drop(listener);
 
         fs::remove_file(&path).unwrap();
         let _datagram = UnixDatagram::bind(&path).unwrap();
-        assert!(matches!(bind_unix(&path), Err(SocketError::Taken { .. })));
+        assert!(matches!(bind_unix(&path, Reach::Group), Err(SocketError::Taken { .. })));
     }
 
     #[test]
@@ -198,7 +216,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         fs::write(&path, "precious").unwrap();
-        let error = bind_unix(&path).unwrap_err();
+        let error = bind_unix(&path, Reach::Group).unwrap_err();
         assert!(matches!(error, SocketError::NotASocket { .. }), "{error}");
         assert_eq!(error.exit(), Exit::Config);
         assert_eq!(fs::read_to_string(&path).unwrap(), "precious");
@@ -208,7 +226,7 @@ mod tests {
     fn a_path_without_its_folder_or_too_long_is_an_error_with_the_path() {
         let folder = tempfile::tempdir().unwrap();
         for path in [folder.path().join("missing/socket"), folder.path().join("x".repeat(200))] {
-            let error = bind_unix(&path).unwrap_err();
+            let error = bind_unix(&path, Reach::Group).unwrap_err();
             assert!(error.to_string().contains(&path.display().to_string()), "{error}");
         }
     }

@@ -8,7 +8,7 @@ mod bind;
 mod inherited;
 mod options;
 
-pub use bind::{bind_tcp, bind_unix};
+pub use bind::{Reach, bind_tcp, bind_unix};
 pub use inherited::inherited;
 pub use options::{TcpOptions, set_tcp_options};
 
@@ -66,6 +66,16 @@ pub enum SocketError {
         fd: RawFd,
         /// Its name.
         name: String,
+    },
+    /// What is spoken there needs a path, for the kernel to say who may connect and who does.
+    #[error(
+        "descriptor \"{name}\" from systemd listens at {address}, and must be a UNIX socket; set ListenStream=/PATH"
+    )]
+    NotUnix {
+        /// Its name.
+        name: &'static str,
+        /// Address and port.
+        address: String,
     },
     /// A name that says nothing to us.
     #[error(
@@ -128,6 +138,7 @@ impl SocketError {
             Self::Environment { .. }
             | Self::NotAListener { .. }
             | Self::UnknownName { .. }
+            | Self::NotUnix { .. }
             | Self::NotASocket { .. } => Exit::Config,
             // An address may come up later than we do, so a restart can help.
             Self::Taken { .. } | Self::NoSuchAddress { .. } => Exit::Unavailable,

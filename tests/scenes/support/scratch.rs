@@ -40,6 +40,11 @@ impl Scratch {
         self.path("classic.sock")
     }
 
+    /// Where the daemon takes orders, if it is told to.
+    pub fn control(&self) -> PathBuf {
+        self.path("control")
+    }
+
     /// The daemon's database.
     pub fn database(&self) -> PathBuf {
         self.state().join("messengerd.sqlite")
