@@ -27,4 +27,5 @@ mod sandbox;
 mod sessions;
 mod start;
 mod stop;
+mod swarm;
 mod systemd;
