@@ -14,6 +14,7 @@
 //! - The [`store`] is the only place with SQL: one writer thread, group commit, readers beside it.
 //! - The [`notifier`] takes what was committed to the sessions it concerns, in the order of the commits.
 //! - [`sessions`] know who is online, on which connections, under which key.
+//! - The [`handover`] is what one process leaves to the next, so that connections outlive it.
 //!
 //! Around that way stand the [`daemon`] (start, reload, stop), the [`client`] (the terminal client), [`control`] (the
 //! administrators' door, and `messengerctl` at the other side of it), and what every room may lean on: [`config`] (the
@@ -23,8 +24,8 @@
 //! # Which room may know which
 //!
 //! Imports run downwards: `daemon`, `client`, `listener`, `connection`, `protocol`, `control`, `handlers`,
-//! `notifier`, `accounts`, `sessions`, `store`, `config`, `host`, `domain`. Nothing imports a room above itself;
-//! `protocol` and `store` never meet, and `control` meets none of `listener`, `connection` and `protocol`.
+//! `notifier`, `accounts`, `handover`, `sessions`, `store`, `config`, `host`, `domain`. Nothing imports a room above
+//! itself; `protocol` and `store` never meet, and `control` meets none of `listener`, `connection` and `protocol`.
 //! `tests/house.rs` reads the `use` lines and holds this.
 //!
 //! # Errors
@@ -41,6 +42,7 @@ pub mod control;
 pub mod daemon;
 pub mod domain;
 pub mod handlers;
+pub mod handover;
 pub mod host;
 pub mod listener;
 pub mod notifier;

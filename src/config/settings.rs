@@ -58,9 +58,10 @@ settings! {
         /// and of password hashing come on top.
         restart worker_threads: usize = 0, whole(0..=64);
 
-        /// How long a stopping daemon goes on writing to clients what waits for them. Then it closes their
-        /// connections; messages that were not taken stay in the mailboxes. Keep it below TimeoutStopSec= of the
-        /// unit (90s unless it was changed), or systemd kills the daemon first. 0s: close at once.
+        /// How long a stopping daemon goes on writing to clients what waits for them, where systemd does not keep
+        /// their connections for the next one. Then it closes them; messages that were not taken stay in the
+        /// mailboxes. Keep it below TimeoutStopSec= of the unit (90s unless it was changed), or systemd kills the
+        /// daemon first. 0s: close at once.
         reload stop_deadline: Duration = 10 * SECOND, duration(Duration::ZERO..=HOUR);
     }
 
@@ -153,7 +154,8 @@ settings! {
     /// Connections of clients, whatever their protocol.
     connections: Connections {
         /// Connections at the same time. While there are so many, one more is closed as soon as it is accepted. Each
-        /// takes a file descriptor: LimitNOFILE= of the unit must leave room.
+        /// takes a file descriptor: LimitNOFILE= of the unit must leave room, and FileDescriptorStoreMax= must be
+        /// two more than this, so that systemd can keep them when the daemon restarts.
         restart max: usize = 10_000, whole(1..=1_000_000);
 
         /// How much may wait in memory for one peer that reads slowly. Messages have one half of it: what finds no

@@ -27,6 +27,14 @@ pub(super) struct Inbox {
     burst: usize,
 }
 
+/// What has come, is not a whole request, and will be gone on with by the next process.
+#[derive(Debug, Default)]
+pub(super) struct Unread {
+    pub(super) bytes: Vec<u8>,
+    /// How much came in one burst, of which that is the end.
+    pub(super) burst: usize,
+}
+
 /// Why a reading ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Rest {
@@ -39,6 +47,22 @@ pub(super) enum Rest {
 }
 
 impl Inbox {
+    /// One that goes on where another ended.
+    pub(super) fn of(unread: Unread) -> Self {
+        Self { burst: unread.burst.max(unread.bytes.len()), bytes: unread.bytes, taken: 0 }
+    }
+
+    /// What was not taken.
+    pub(super) fn into_unread(mut self) -> Unread {
+        self.bytes.drain(..self.taken);
+        Unread { bytes: self.bytes, burst: self.burst }
+    }
+
+    /// Whether what is left may be the beginning of a request.
+    pub(super) fn may_be_cut(&self) -> bool {
+        !self.left().is_empty() && classic::may_be_cut(self.burst)
+    }
+
     fn left(&self) -> &[u8] {
         &self.bytes[self.taken..]
     }
@@ -104,7 +128,7 @@ impl Inbox {
     /// # Errors
     /// When the connection failed.
     pub(super) async fn wait_for_more(&self, connection: &Connection) -> Result<bool, End> {
-        if self.left().is_empty() || !classic::may_be_cut(self.burst) {
+        if !self.may_be_cut() {
             return Ok(false);
         }
         let gap = connection.shared.settings.get().classic.request_gap;

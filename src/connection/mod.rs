@@ -17,6 +17,7 @@
 //! Locks: `state` is never held across an await, and never while the sessions are asked anything.
 
 mod inbox;
+mod kept;
 mod mail;
 mod outbox;
 mod pacer;
@@ -30,11 +31,14 @@ pub use stream::Stream;
 use crate::config::{Live, Settings};
 use crate::domain::{AccountId, Event, Peer, Seq, SessionKey};
 use crate::handlers::{Core, Outcome, SessionChange};
+use crate::handover::{Handover, Line};
 use crate::protocol::classic;
 use crate::sessions::{Session, Subscriber};
+use inbox::Unread;
 use mail::{Mail, Place};
 use outbox::{Gaps, Outbox, Packet, Step};
 use std::io;
+use std::ops::{Deref, DerefMut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -54,6 +58,10 @@ pub struct Shared {
     pub give_up: CancellationToken,
     /// Told when a connection or a session has come or gone.
     pub population_changed: Notify,
+    /// What the next process is left, if systemd keeps it; else connections end with the daemon.
+    pub handover: Option<Handover>,
+    /// When the daemon stops: connections that go on in the next process.
+    pub parked: Mutex<Vec<Arc<Connection>>>,
 }
 
 /// Why a connection ended.
@@ -93,6 +101,8 @@ pub struct Connection {
     stream: Stream,
     peer: Peer,
     shared: Arc<Shared>,
+    /// In the roll of those that the next process can go on with.
+    line: Option<Line>,
     state: Mutex<State>,
     me: Weak<Self>,
 }
@@ -108,17 +118,65 @@ struct State {
     end: Option<End>,
     /// Nothing more is read from the mailbox: the connection is flushing.
     flushing: bool,
+    /// Something was read that is not answered yet.
+    answering: bool,
+    /// What the process before had read of a request, or what this one leaves to the next.
+    unread: Option<Unread>,
+}
+
+/// The state in our hands. While it is, the connection's line says that it is unsettled; afterwards, what is true.
+struct Held<'a> {
+    line: Option<&'a Line>,
+    state: MutexGuard<'a, State>,
+}
+
+impl Deref for Held<'_> {
+    type Target = State;
+
+    fn deref(&self) -> &State {
+        &self.state
+    }
+}
+
+impl DerefMut for Held<'_> {
+    fn deref_mut(&mut self) -> &mut State {
+        &mut self.state
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        let state = &*self.state;
+        if let Some(line) = self.line
+            && !state.answering
+            && state.outbox.is_settled()
+        {
+            line.settle(state.outbox.written_up_to(state.mail.at()));
+        }
+    }
 }
 
 impl Connection {
     /// A connection without a session.
     #[must_use]
     pub fn new(stream: Stream, peer: Peer, shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { stream, peer, shared, state: Mutex::default(), me: me.clone() })
+        let line = shared.handover.as_ref().and_then(|handover| handover.enter(stream.cookie().ok()?));
+        let connection = Self::with(stream, peer, shared, line, State::default());
+        if let Some(line) = &connection.line {
+            line.keep_soon(connection.as_descriptor());
+        }
+        connection
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn with(stream: Stream, peer: Peer, shared: Arc<Shared>, line: Option<Line>, state: State) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self { stream, peer, shared, line, state: Mutex::new(state), me: me.clone() })
+    }
+
+    fn lock(&self) -> Held<'_> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = self.line.as_ref();
+        line.inspect(|line| line.unsettle());
+        Held { line, state }
     }
 
     fn session_key(&self) -> Option<SessionKey> {
@@ -151,7 +209,10 @@ impl Connection {
     fn try_read(&self, buffer: &mut [u8]) -> Result<Option<usize>, End> {
         let mut state = self.lock();
         match self.stream.try_read(buffer) {
-            Ok(size) => Ok(Some(size)),
+            Ok(size) => {
+                state.answering = true;
+                Ok(Some(size))
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(None),
             Err(error) => {
                 self.end(&mut state, End::Broken(error));
@@ -269,6 +330,10 @@ impl Connection {
         let under_way = state.outbox.mail_under_way(session.account);
         let at = [before.map(|_| written), under_way].into_iter().flatten().fold(delivered, Seq::max);
         state.mail = Mail::from(at);
+        if let Some(line) = &self.line {
+            line.set_session(Some((session.account, session.key)), at);
+            line.keep_now(self.as_descriptor());
+        }
         state.session = Some(session);
     }
 
@@ -279,6 +344,11 @@ impl Connection {
             self.shared.core.store.delivered(session.account, state.mail.at());
         }
         state.outbox.drop_events();
+        if let Some(line) = &self.line
+            && state.end.is_none()
+        {
+            line.set_session(None, Seq(0));
+        }
         Some(session)
     }
 }

@@ -108,6 +108,8 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
     waiting: VecDeque<Packet>,
+    /// What waits is the next process's to write.
+    closing: bool,
     /// Status packets that wait until a request has been answered.
     held: Vec<Packet>,
     holding: bool,
@@ -195,6 +197,11 @@ impl Outbox {
         self.other_cost = self.waiting.iter().map(Packet::cost).sum();
     }
 
+    /// From now on no other packet is begun.
+    pub(super) fn close(&mut self) {
+        self.closing = true;
+    }
+
     /// Whether nothing waits and nothing is under way.
     pub(super) fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.under_way.is_none()
@@ -220,6 +227,11 @@ impl Outbox {
             _ => None,
         };
         self.waiting.iter().find_map(waits).unwrap_or(newest)
+    }
+
+    /// Whether all has been written that does not wait in a mailbox as well, and written to the end.
+    pub(super) fn is_settled(&self) -> bool {
+        self.other_cost == 0 && self.under_way.as_ref().is_none_or(|packet| packet.rest.is_empty())
     }
 
     /// Whether mail is in here that was not taken.
@@ -300,7 +312,7 @@ impl Outbox {
                 self.pause_until = packet.long.then(|| now + gaps.after_long);
                 self.under_way = None;
             }
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() || self.closing {
                 return Ok(Step::Idle);
             }
             if let Some(until) = self.pause_until.filter(|until| now < *until) {
@@ -342,6 +354,8 @@ impl UnderWay {
         Some(Step::Again(now + interval.min(SELDOM).min(gaps.patience)))
     }
 }
+
+mod kept;
 
 #[cfg(test)]
 mod tests;

@@ -4,9 +4,9 @@ use super::inbox::{Inbox, Rest};
 use super::{Connection, End};
 use crate::handlers::{self, Caller};
 use crate::protocol::classic;
-use crate::sessions::Subscriber;
+use crate::sessions::{Session, Subscriber};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::task::coop::consume_budget;
 
@@ -23,6 +23,15 @@ pub async fn serve(connection: Arc<Connection>) {
 
 async fn converse(connection: &Arc<Connection>) -> End {
     let mut stopped = pin!(connection.shared.stop.cancelled());
+    // The process before may have left something.
+    let unread = connection.lock().unread.take();
+    if let Some(unread) = unread {
+        match Box::pin(take_requests(connection, Inbox::of(unread))).await {
+            Err(end) => return end,
+            Ok(Rest::Closed) => return End::ByPeer,
+            Ok(_) => {}
+        }
+    }
     loop {
         let ready = tokio::select! {
             biased;
@@ -33,7 +42,7 @@ async fn converse(connection: &Arc<Connection>) -> End {
             return End::Broken(error);
         }
         // On the heap, so that a connection that says nothing does not carry the room for it.
-        match Box::pin(take_requests(connection)).await {
+        match Box::pin(take_requests(connection, Inbox::default())).await {
             Err(end) => return end,
             Ok(Rest::Closed) => return End::ByPeer,
             // What had come when the daemon was told to stop was taken too.
@@ -43,9 +52,9 @@ async fn converse(connection: &Arc<Connection>) -> End {
     }
 }
 
-/// Takes what has come, and answers it, request after request, until there is nothing to read.
-async fn take_requests(connection: &Arc<Connection>) -> Result<Rest, End> {
-    let mut inbox = Inbox::default();
+/// Takes what has come, and answers it, request after request, until there is nothing to read. When the daemon stops, it
+/// leaves what may be the beginning of a request to the next process, if that goes on with the connection.
+async fn take_requests(connection: &Arc<Connection>, mut inbox: Inbox) -> Result<Rest, End> {
     loop {
         let before = inbox.burst();
         let rest = inbox.read(connection)?;
@@ -56,12 +65,18 @@ async fn take_requests(connection: &Arc<Connection>) -> Result<Rest, End> {
             answer(connection, request).await?;
         }
         inbox.check_length(connection)?;
+        let stays = rest != Rest::Closed && connection.stays_open();
+        if stays && (rest == Rest::Unread || inbox.may_be_cut()) {
+            connection.lock().unread = Some(inbox.into_unread());
+            return Ok(rest);
+        }
         if rest == Rest::Unread || (rest == Rest::Drained && inbox.wait_for_more(connection).await?) {
             continue;
         }
         if let Some(request) = inbox.take_last() {
             answer(connection, request).await?;
         }
+        connection.lock().answering = false;
         return Ok(rest);
     }
 }
@@ -81,20 +96,34 @@ async fn answer(connection: &Arc<Connection>, request: &[u8]) -> Result<(), End>
     Ok(())
 }
 
-async fn finish(connection: &Connection, end: End) {
+async fn finish(connection: &Arc<Connection>, end: End) {
     if let End::Stopped = end {
+        if connection.stays_open() {
+            // It is not over. Whoever stops the daemon takes it from there.
+            connection.shared.parked.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(connection));
+            return;
+        }
         flush(connection).await;
     }
+    let (end, session) = conclude(connection, end);
+    if let Some(session) = &session {
+        let sessions = &connection.shared.core.sessions;
+        sessions.sign_out(session);
+        if connection.line.is_some() {
+            // Until then the line stands on the roll: after a crash, contacts are told by the next process.
+            sessions.told(session.account).await;
+        }
+    }
+    log(connection, session.as_ref().map(|session| session.login.as_str()), end.as_ref());
+}
+
+/// The end, by its first reason, and the session that ends with it.
+fn conclude(connection: &Connection, end: End) -> (Option<End>, Option<Session>) {
     let mut state = connection.lock();
     connection.end(&mut state, end);
     // The reason is taken out for the log, and something stays in its place: whoever still comes finds it over.
     let end = state.end.replace(End::ByPeer);
-    let session = connection.leave_session(&mut state);
-    drop(state);
-    if let Some(session) = &session {
-        connection.shared.core.sessions.sign_out(session);
-    }
-    log(connection, session.as_ref().map(|session| session.login.as_str()), end.as_ref());
+    (end, connection.leave_session(&mut state))
 }
 
 /// Until all that waits has been taken; that is the end then, lest something comes in between that is sent, but not

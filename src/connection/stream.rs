@@ -1,11 +1,12 @@
 //! A byte stream of either kind.
 
 use super::outbox::Link;
+use crate::domain::Peer;
 use crate::host::socket_queue::{unacknowledged_bytes, unread_bytes};
-use socket2::SockRef;
+use socket2::{Domain, SockRef, Type};
 use std::io;
 use std::net::Shutdown;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 use tokio::net::{TcpStream, UnixStream};
 
@@ -19,6 +20,26 @@ pub enum Stream {
 }
 
 impl Stream {
+    /// A connected socket that another process has accepted, and who is at its other end. Within the runtime.
+    ///
+    /// # Errors
+    /// When it is none, or not connected any more.
+    pub fn inherited(socket: OwnedFd) -> io::Result<(Self, Peer)> {
+        let kind = SockRef::from(&socket);
+        kind.set_nonblocking(true)?;
+        if kind.r#type()? != Type::STREAM {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "no stream socket"));
+        }
+        if kind.domain()? == Domain::UNIX {
+            let stream = UnixStream::from_std(socket.into())?;
+            let user = stream.peer_cred()?.uid();
+            return Ok((Self::Unix(stream), Peer::Unix { user }));
+        }
+        let stream = TcpStream::from_std(socket.into())?;
+        let address = stream.peer_addr()?;
+        Ok((Self::Tcp(stream), Peer::Tcp(address)))
+    }
+
     pub(super) fn is_unix(&self) -> bool {
         matches!(self, Self::Unix(_))
     }
@@ -43,6 +64,11 @@ impl Stream {
             Self::Tcp(stream) => SockRef::from(stream),
             Self::Unix(stream) => SockRef::from(stream),
         }
+    }
+
+    /// The kernel's number for this socket, which no other has: `SO_COOKIE` of socket(7).
+    pub(super) fn cookie(&self) -> io::Result<u64> {
+        self.socket().cookie()
     }
 
     /// What happened to the connection since this was last asked: `SO_ERROR` of socket(7), which tells it once.

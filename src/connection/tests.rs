@@ -1,11 +1,13 @@
 //! One connection with its peer and its store in our hands: what happens between two steps, which no scene can hold
 //! still.
 
+mod kept;
+
 use super::*;
 use crate::accounts::Accounts;
 use crate::domain::{Email, Login, Message, Reply, Status, UnixMillis};
 use crate::store::{Committed, Draft, NewAccount, Options, Store};
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use tokio::sync::mpsc;
 use tokio::task::yield_now;
@@ -30,8 +32,28 @@ async fn sign_up(store: &Store, text: &str) -> AccountId {
     store.add_user(account).await.unwrap().unwrap()
 }
 
+fn shared(store: Store, handover: Option<Handover>) -> Arc<Shared> {
+    let settings = Live::new(Settings::default());
+    let accounts = Accounts::new(store.clone(), settings.clone());
+    Arc::new(Shared {
+        core: Core { accounts, sessions: Arc::default(), store },
+        settings,
+        pacer: Pacer::default(),
+        stop: CancellationToken::new(),
+        give_up: CancellationToken::new(),
+        population_changed: Notify::new(),
+        handover,
+        parked: Mutex::default(),
+    })
+}
+
 impl Scene {
     async fn new() -> Self {
+        Self::with(None).await
+    }
+
+    /// With a line in the roll, if there is one.
+    async fn with(handover: Option<Handover>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let options = Options {
             directory: folder.path().to_owned(),
@@ -43,16 +65,7 @@ impl Scene {
         let progress: crate::store::Progress = Arc::new(|| {});
         let (store, committed) = Store::open(&options, &progress).unwrap();
         let (ann, bob) = (sign_up(&store, "ann").await, sign_up(&store, "bob").await);
-        let settings = Live::new(Settings::default());
-        let accounts = Accounts::new(store.clone(), settings.clone());
-        let shared = Arc::new(Shared {
-            core: Core { accounts, sessions: Arc::default(), store },
-            settings,
-            pacer: Pacer::default(),
-            stop: CancellationToken::new(),
-            give_up: CancellationToken::new(),
-            population_changed: Notify::new(),
-        });
+        let shared = shared(store, handover);
         let (ours, peer) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         peer.set_nonblocking(true).unwrap();

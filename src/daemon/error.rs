@@ -2,6 +2,7 @@
 
 use crate::config::Faults;
 use crate::domain::exit::Exit;
+use crate::handover::{NO_CONNECTIONS, roll};
 use crate::host::journal::{Chain, LogError};
 use crate::host::privileges::{PrivilegeError, StateDirectoryError};
 use crate::host::sandbox::SandboxError;
@@ -45,6 +46,28 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// systemd keeps fewer descriptors than there may be connections.
+    #[error(
+        "connections.max is {connections}, but systemd keeps {kept} connections for us when the daemon restarts: \
+         set FileDescriptorStoreMax={} in messengerd.service (systemctl edit), or connections.max = {kept}",
+        .connections + NO_CONNECTIONS
+    )]
+    DescriptorStore {
+        /// `connections.max`.
+        connections: usize,
+        /// As many could be kept.
+        kept: usize,
+    },
+    /// More connections are configured than any process can be passed.
+    #[error(
+        "connections.max is {connections}, but no more than {} can outlive the daemon; set it so, or \
+         FileDescriptorStoreMax=0 and Environment=FDSTORE=0 in messengerd.service (systemctl edit) to do without",
+        roll::LINES
+    )]
+    TooManyToKeep {
+        /// `connections.max`.
+        connections: usize,
+    },
     /// A listener broke while the daemon was running.
     #[error("the listener {address} is broken")]
     Listener {
@@ -70,7 +93,9 @@ impl StartError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Config(_) | Self::NoStateDirectory => Exit::Config,
+            Self::Config(_) | Self::NoStateDirectory | Self::DescriptorStore { .. } | Self::TooManyToKeep { .. } => {
+                Exit::Config
+            }
             Self::Log(_) => Exit::Software,
             Self::Socket(error) => error.exit(),
             Self::StateDirectory(error) => error.exit(),

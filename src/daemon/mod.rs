@@ -1,9 +1,9 @@
 //! Start order, reload, stop. [`run`] is the whole daemon; the binary makes this one call.
 //!
-//! Start, in this order and with READY last: configuration → log → sockets → state directory and privileges → files
+//! Start, in this order and with READY last: configuration → log → sockets, and what the process before has left → state directory and privileges → files
 //! confined → store (and its migrations) → runtime and tasks → accepting → calls confined → READY. Stop, in reverse and within
-//! `process.stop_deadline`: no more accepting → requests that have come are answered → outboxes are flushed → the
-//! store is closed.
+//! `process.stop_deadline`: no more accepting → requests that have come are answered → connections are left to the
+//! next process, or outboxes are flushed → the store is closed.
 //!
 //! Errors: a [`StartError`] is one line on standard error (and so in the journal) and an exit code of `sysexits.h`.
 //! Once READY, only a broken listener ends the daemon by itself.
@@ -21,6 +21,7 @@ mod sandbox;
 mod serve;
 mod sockets;
 mod state_directory;
+mod takeover;
 
 pub use arguments::Arguments;
 pub use error::StartError;
@@ -69,7 +70,8 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     let log_control = journal::start(log::format(settings.log.format), log::level(settings.log.level))?;
     let notifier = Notifier::from_environment();
 
-    let sockets = sockets::open(settings)?;
+    let keeping = takeover::store(&notifier, settings)?;
+    let (sockets, stored) = sockets::open(settings, keeping.is_some())?;
     let directory = state_directory::choose(settings, &state_directory::Surroundings::of_this_process())?;
     let wanted = Wanted { user: settings.process.user.clone(), group: settings.process.group.clone() };
     let identity = privileges::plan(&wanted, &directory)?;
@@ -96,7 +98,8 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
 
     let runtime = serve::runtime(threads)?;
     let daemon = Daemon { arguments, live: Live::new(loaded.settings), log: log_control, notifier, sandbox };
-    runtime.block_on(serve::serve(daemon, sockets, store, committed))
+    let left = keeping.map(|keeping| takeover::Left::sort(stored, keeping)).transpose()?;
+    runtime.block_on(serve::serve(daemon, sockets, left, store, committed))
 }
 
 /// Says it now, rather than when the last descriptor is gone. The accept loop copes with it either way.

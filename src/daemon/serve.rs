@@ -3,6 +3,7 @@
 use super::population::Population;
 use super::reload::Refusal;
 use super::sockets::Sockets;
+use super::takeover::{self, Left};
 use super::{Daemon, StartError, greeting, orders, reload};
 use crate::accounts::Accounts;
 use crate::config::Settings;
@@ -15,8 +16,8 @@ use crate::sessions::Sessions;
 use crate::store::{Committed, Store};
 use std::io;
 use std::num::NonZero;
-use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -89,6 +90,7 @@ impl Signals {
 pub(super) async fn serve(
     mut daemon: Daemon,
     sockets: Sockets,
+    left: Option<Left>,
     store: Store,
     committed: mpsc::Receiver<Vec<Committed>>,
 ) -> Result<(), StartError> {
@@ -100,6 +102,10 @@ pub(super) async fn serve(
         sessions: Arc::clone(&sessions),
         store: store.clone(),
     };
+    let (handover, heirs) = match left {
+        Some(left) => left.begin().map(|(handover, heirs)| (Some(handover), Some(heirs)))?,
+        None => (None, None),
+    };
     let shared = Arc::new(Shared {
         core,
         settings: daemon.live.clone(),
@@ -107,19 +113,29 @@ pub(super) async fn serve(
         stop: CancellationToken::new(),
         give_up: CancellationToken::new(),
         population_changed: Notify::new(),
+        handover,
+        parked: Mutex::default(),
     });
     let connections = TaskTracker::new();
+    let permits = Arc::new(Semaphore::new(daemon.live.get().connections.max));
+    let limits = Limits { permits, tasks: connections.clone() };
+    // Before anybody is told anything: sessions that go on were online all the time.
+    let heirs = match heirs {
+        Some(heirs) => heirs.take_up(&shared).await,
+        None => Vec::new(),
+    };
     let population = Arc::new(Population::default());
     let _rounds = rounds(&daemon, &shared, &connections, &population, committed);
 
-    let permits = Arc::new(Semaphore::new(daemon.live.get().connections.max));
+    for connection in heirs {
+        listener::take_up(connection, &shared, &limits);
+    }
     let mut addresses = Vec::new();
     let mut accepting = JoinSet::new();
     for open in sockets.clients {
         let (address, listener) = open.register().map_err(failed("its listeners"))?;
         addresses.push(address.clone());
-        let limits = Limits { permits: Arc::clone(&permits), tasks: connections.clone() };
-        let accept = listener::accept(listener, Arc::clone(&shared), limits);
+        let accept = listener::accept(listener, Arc::clone(&shared), limits.clone());
         accepting.spawn(async move { accept.await.map_err(|source| StartError::Listener { address, source }) });
     }
     let probe = probe(Handle::current(), Arc::clone(&sessions), store.clone());
@@ -158,7 +174,7 @@ pub(super) async fn serve(
     shared.stop.cancel();
     accepting.join_all().await;
     connections.close();
-    let deadline = daemon.live.get().process.stop_deadline;
+    let deadline = takeover::deadline(&shared, daemon.live.get().process.stop_deadline);
     tokio::select! {
         () = connections.wait() => {}
         () = tokio::time::sleep(deadline) => {
@@ -170,6 +186,7 @@ pub(super) async fn serve(
     shared.give_up.cancel();
     // They need a moment to note what was taken, and to take back what was not.
     let _ = tokio::time::timeout(LAST_MOMENT, connections.wait()).await;
+    takeover::leave(&shared).await;
     if let Err(error) = store.stop().await {
         tracing::warn!(error = %error.chain(), "the last cursors were not written: some messages may come twice");
     }

@@ -3,7 +3,7 @@
 use crate::config::{ListenAddress, Settings};
 use crate::host::journal::Chain;
 use crate::host::privileges::Identity;
-use crate::host::sockets::{self, Listener, NamedListener, Reach, SocketError, TcpOptions};
+use crate::host::sockets::{self, Listener, NamedListener, Reach, SocketError, Stored, TcpOptions};
 use crate::listener;
 use std::io;
 use std::net::Ipv6Addr;
@@ -35,11 +35,13 @@ pub(super) struct Open {
 }
 
 /// Takes what systemd passed; where it passed none of a name, binds what the configuration says: `listen.classic`,
-/// `listen.control`. Before there are threads, and before privileges go.
-pub(super) fn open(settings: &Settings) -> Result<Sockets, SocketError> {
-    let inherited = sockets::inherited(&[CLASSIC, CONTROL])?;
-    let (control, classic): (Vec<_>, Vec<_>) = inherited.into_iter().partition(|named| named.name == CONTROL);
-    Ok(Sockets { clients: open_classic(classic, settings)?, control: open_control(control, settings)? })
+/// `listen.control`. Before there are threads, and before privileges go. With a `store` of descriptors comes what was
+/// in it.
+pub(super) fn open(settings: &Settings, store: bool) -> Result<(Sockets, Vec<Stored>), SocketError> {
+    let inherited = sockets::inherited(&[CLASSIC, CONTROL], store)?;
+    let (control, classic): (Vec<_>, Vec<_>) = inherited.listeners.into_iter().partition(|named| named.name == CONTROL);
+    let sockets = Sockets { clients: open_classic(classic, settings)?, control: open_control(control, settings)? };
+    Ok((sockets, inherited.stored))
 }
 
 fn open_classic(inherited: Vec<NamedListener>, settings: &Settings) -> Result<Vec<Open>, SocketError> {

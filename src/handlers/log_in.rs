@@ -28,6 +28,7 @@ pub(super) async fn handle(
     // The new one first: the same login again does not go offline in between.
     if let Some(before) = caller.session {
         core.sessions.sign_out(before);
+        core.sessions.told(before.account).await;
     }
     let (peer, protocol) = (caller.peer, caller.protocol);
     tracing::info!(%peer, protocol, login = %session.login, request = "log-in", "session began");

@@ -152,7 +152,7 @@ pub async fn handle(
             sign_up::handle(core, caller, &email, &login, &password).await
         }
         (Request::LogIn { login, password }, _) => log_in::handle(core, caller, &login, &password).await,
-        (Request::LogOut, Some(session)) => Ok(log_out::handle(core, caller, session)),
+        (Request::LogOut, Some(session)) => Ok(log_out::handle(core, caller, session).await),
         (Request::GetContacts, Some(session)) => get_contacts::handle(core, session).await,
         (Request::AddContact { login }, Some(session)) => add_contact::handle(core, session, &login).await,
         (Request::SendMessage { recipient, text }, Some(session)) => {

@@ -3,6 +3,7 @@
 //! - [`sockets`]: listeners, passed in by systemd under a name or bound by us, and what their connections inherit.
 //! - [`socket_queue`]: how much of what we wrote the other side has not taken.
 //! - [`notify`] and [`watchdog`]: what systemd is told, and when it is told nothing.
+//! - [`descriptor_store`] and [`memory_file`]: what stays when the process ends.
 //! - [`privileges`]: from root to nobody in particular, for good.
 //! - [`sandbox`]: what we forbid ourselves.
 //! - [`journal`]: where log records go.
@@ -27,9 +28,11 @@
 //! # Must not be here
 //!
 //! Reading the configuration (plain option structs come in), tokio, protocols, what a listener's name means. This is
-//! the only room with `unsafe`: three items, each with its reason.
+//! the only room with `unsafe`: a few items, each with its reason.
 
+pub mod descriptor_store;
 pub mod journal;
+pub mod memory_file;
 pub mod notify;
 pub mod privileges;
 pub mod resources;

@@ -3,9 +3,11 @@
 //! The words are `sd-notify`'s. The sending is ours: the crate finds no abstract socket and asks the
 //! environment each time.
 
+use nix::sys::socket::{ControlMessage, MsgFlags, UnixAddr, sendmsg};
 use sd_notify::NotifyState;
 use std::ffi::OsStr;
-use std::io;
+use std::io::{self, IoSlice};
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
@@ -27,6 +29,8 @@ pub struct Notifier(Option<Arc<Manager>>);
 struct Manager {
     socket: UnixDatagram,
     address: SocketAddr,
+    /// The same, in the words of the call that sends descriptors.
+    unix_address: UnixAddr,
     /// The last notification was lost, and a record said so.
     warned: AtomicBool,
 }
@@ -59,15 +63,15 @@ impl Notifier {
     /// `InvalidInput` where the address is neither or too long; else what socket(2) said. That somebody listens
     /// there is not checked.
     pub fn to(address: &OsStr) -> io::Result<Self> {
-        let address = match address.as_bytes() {
-            [b'@', name @ ..] => SocketAddr::from_abstract_name(name)?,
-            [b'/', ..] => SocketAddr::from_pathname(address)?,
+        let (address, unix_address) = match address.as_bytes() {
+            [b'@', name @ ..] => (SocketAddr::from_abstract_name(name)?, UnixAddr::new_abstract(name)?),
+            [b'/', ..] => (SocketAddr::from_pathname(address)?, UnixAddr::new(address)?),
             _ => return Err(io::Error::new(io::ErrorKind::InvalidInput, "neither a path nor an abstract socket")),
         };
         let socket = UnixDatagram::unbound()?;
         // Blocking for a moment is better than losing READY, and better than hanging with systemd.
         socket.set_write_timeout(Some(SEND_TIMEOUT))?;
-        Ok(Self(Some(Arc::new(Manager { socket, address, warned: AtomicBool::new(false) }))))
+        Ok(Self(Some(Arc::new(Manager { socket, address, unix_address, warned: AtomicBool::new(false) }))))
     }
 
     /// Whether there is a service manager to tell.
@@ -122,16 +126,38 @@ impl Notifier {
     }
 
     fn send(&self, states: &[NotifyState<'_>]) {
-        let Some(manager) = &self.0 else { return };
+        // It was logged, and nothing hangs on it.
+        let _ = self.send_with(states, None);
+    }
+
+    /// Sends one notification, with a descriptor of ours, of which the service manager gets a copy.
+    ///
+    /// # Errors
+    /// When it was lost; a record says so, too. Without a service manager there is none.
+    pub(super) fn send_with(&self, states: &[NotifyState<'_>], descriptor: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        let Some(manager) = &self.0 else { return Ok(()) };
         let lines = states.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n") + "\n";
-        match manager.socket.send_to_addr(lines.as_bytes(), &manager.address) {
-            Ok(_) => manager.warned.store(false, Ordering::Relaxed),
+        let sent = match descriptor {
+            None => manager.socket.send_to_addr(lines.as_bytes(), &manager.address).map(drop),
+            Some(descriptor) => {
+                let descriptors = [descriptor.as_raw_fd()];
+                let with = [ControlMessage::ScmRights(&descriptors)];
+                let lines = [IoSlice::new(lines.as_bytes())];
+                let socket = manager.socket.as_raw_fd();
+                sendmsg(socket, &lines, &with, MsgFlags::MSG_NOSIGNAL, Some(&manager.unix_address))
+                    .map(drop)
+                    .map_err(io::Error::from)
+            }
+        };
+        match &sent {
+            Ok(()) => manager.warned.store(false, Ordering::Relaxed),
             Err(error) => {
                 if !manager.warned.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "a notification to systemd was lost");
                 }
             }
         }
+        sent
     }
 }
 

@@ -12,7 +12,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
 /// A listening socket of either kind, on the runtime.
@@ -79,15 +79,27 @@ pub async fn accept(listener: Listener, shared: Arc<Shared>, limits: Limits) -> 
         full = false;
         tracing::debug!(%peer, protocol = "classic", "connection accepted");
         let connection = Connection::new(stream, peer, Arc::clone(&shared));
-        let tracked = limits.tasks.token();
-        let shared_by_it = Arc::clone(&shared);
-        tokio::spawn(async move {
-            connection::serve(connection).await;
-            drop((permit, tracked));
-            shared_by_it.population_changed.notify_one();
-        });
-        shared.population_changed.notify_one();
+        serve(connection, Some(permit), &shared, &limits);
     }
+}
+
+/// Goes on with a connection that a process before this one has accepted. It counts as one, even where there are more by
+/// now than there may be.
+pub fn take_up(connection: Arc<Connection>, shared: &Arc<Shared>, limits: &Limits) {
+    let permit = Arc::clone(&limits.permits).try_acquire_owned().ok();
+    connection.wake();
+    serve(connection, permit, shared, limits);
+}
+
+fn serve(connection: Arc<Connection>, permit: Option<OwnedSemaphorePermit>, shared: &Arc<Shared>, limits: &Limits) {
+    let tracked = limits.tasks.token();
+    let shared_by_it = Arc::clone(shared);
+    tokio::spawn(async move {
+        connection::serve(connection).await;
+        drop((permit, tracked));
+        shared_by_it.population_changed.notify_one();
+    });
+    shared.population_changed.notify_one();
 }
 
 async fn next(listener: &Listener) -> io::Result<(Stream, Peer)> {

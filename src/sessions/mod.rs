@@ -39,6 +39,11 @@ pub struct Session {
     pub key: SessionKey,
 }
 
+/// No two sessions have one key.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("there is a session with that key")]
+pub struct KeyTaken;
+
 /// An account went online or offline.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Change {
@@ -76,6 +81,11 @@ struct Online {
 }
 
 impl Online {
+    /// As whoever has it as a contact knows it.
+    fn told_before(login: Login) -> Self {
+        Self { login, sessions: Vec::with_capacity(1), told: Status::Online, in_changed: false }
+    }
+
     fn status(&self) -> Status {
         if self.sessions.is_empty() { Status::Offline } else { Status::Online }
     }
@@ -107,6 +117,28 @@ impl Sessions {
         online.sessions.push((key, subscriber));
         self.note_change(&mut state, account);
         Ok(Session { account, login, key })
+    }
+
+    /// Goes on with a session that began in a process before this one: its contacts have been told.
+    ///
+    /// # Errors
+    /// [`KeyTaken`]: there is a session with its key already.
+    pub fn resume(&self, session: &Session, subscriber: Arc<dyn Subscriber>) -> Result<(), KeyTaken> {
+        let mut state = self.lock();
+        if !state.keys.insert(session.key) {
+            return Err(KeyTaken);
+        }
+        let online = state.online.entry(session.account).or_insert_with(|| Online::told_before(session.login.clone()));
+        online.sessions.push((session.key, subscriber));
+        Ok(())
+    }
+
+    /// An account was online in a process before this one. If none of its sessions goes on, its contacts are told that
+    /// it is not any more: after those that do were [resumed](Self::resume).
+    pub fn was_online(&self, account: AccountId, login: Login) {
+        let mut state = self.lock();
+        state.online.entry(account).or_insert_with(|| Online::told_before(login));
+        self.note_change(&mut state, account);
     }
 
     /// Ends a session. Ending it again does nothing.
@@ -171,6 +203,22 @@ impl Sessions {
             // From here on nothing is missed.
             told.as_mut().enable();
             if !self.is_untold(account) {
+                return;
+            }
+            told.await;
+        }
+    }
+
+    /// Waits until every change up to now has been told.
+    pub async fn all_told(&self) {
+        loop {
+            let mut told = pin!(self.told.notified());
+            told.as_mut().enable();
+            let all = {
+                let state = self.lock();
+                state.changed.is_empty() && state.telling.is_none()
+            };
+            if all {
                 return;
             }
             told.await;
@@ -294,6 +342,30 @@ mod tests {
         sessions.sign_out(&session);
         sessions.take_change().unwrap();
         assert!(sessions.is_untold(ANN) && !sessions.is_untold(AccountId(2)));
+    }
+
+    #[test]
+    fn a_session_of_a_process_before_goes_on_and_nobody_is_told() {
+        let sessions = Sessions::default();
+        let session =
+            Session { account: ANN, login: Login::parse("ann").unwrap(), key: SessionKey::new([1, 2, 3, 4]).unwrap() };
+        sessions.resume(&session, Arc::new(Told::default())).unwrap();
+        assert_eq!(sessions.resume(&session, Arc::new(Told::default())), Err(KeyTaken));
+        // Another of hers did not go on; she is online all the same.
+        sessions.was_online(ANN, session.login.clone());
+        assert_eq!(sessions.take_change(), None);
+        assert_eq!(sessions.status(ANN), Status::Online);
+        sessions.sign_out(&session);
+        assert_eq!(sessions.take_change().unwrap().status, Status::Offline);
+    }
+
+    #[test]
+    fn who_was_online_and_is_not_any_more_is_told_so() {
+        let sessions = Sessions::default();
+        sessions.was_online(ANN, Login::parse("ann").unwrap());
+        assert_eq!(sessions.take_change().unwrap().status, Status::Offline);
+        assert_eq!(sessions.take_change(), None);
+        assert!(sessions.lock().online.is_empty());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::domain::{AccountId, Email, Login, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
+use std::collections::HashMap;
 
 /// An account to be made.
 #[derive(Debug, Clone)]
@@ -73,6 +74,18 @@ pub(super) fn id(db: &Connection, login: &Login) -> rusqlite::Result<Option<Acco
     db.prepare_cached("SELECT id FROM accounts WHERE login = ?1")?
         .query_row([login.as_str()], |row| row.get(0).map(AccountId))
         .optional()
+}
+
+/// The logins of accounts, as far as there are such.
+pub(super) fn logins(db: &Connection, accounts: &[AccountId]) -> rusqlite::Result<HashMap<AccountId, Login>> {
+    let mut statement = db.prepare_cached("SELECT login FROM accounts WHERE id = ?1")?;
+    let mut logins = HashMap::with_capacity(accounts.len());
+    for account in accounts {
+        let login =
+            statement.query_row([account.0], |row| Ok(Login::from_store(row.get_ref(0)?.as_str()?))).optional()?;
+        logins.extend(login.map(|login| (*account, login)));
+    }
+    Ok(logins)
 }
 
 pub(super) fn renew_password(db: &Connection, account: AccountId, old: &str, new: &str) -> rusqlite::Result<()> {

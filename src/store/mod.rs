@@ -30,6 +30,7 @@ pub use migrations::Progress;
 use crate::domain::{AccountId, Login, Seq};
 use cursors::Cursors;
 use readers::Readers;
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -90,6 +91,14 @@ impl Store {
     /// When it could not be read.
     pub async fn get_account(&self, login: Login) -> Result<Option<Account>, StoreError> {
         self.readers.read(move |db| accounts::get(db, &login)).await
+    }
+
+    /// The logins of these accounts, as far as there are such.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn logins(&self, accounts: Vec<AccountId>) -> Result<HashMap<AccountId, Login>, StoreError> {
+        self.readers.read(move |db| accounts::logins(db, &accounts)).await
     }
 
     /// Puts a new hash in the place of `old`, unless somebody else has changed it meanwhile.

@@ -4,6 +4,7 @@ use super::{Named, Scene, child_of_shell, said};
 use messengerd::host::sockets::{Listener, inherited};
 use nix::fcntl::{FcntlArg, FdFlag, OFlag, fcntl};
 use serde_json::{Value, json};
+use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -16,6 +17,8 @@ pub(crate) const SCENES: &[Named] = &[
     ("sockets::without_names_the_remedy_is_told", without_names),
     ("sockets::what_is_no_listener_is_refused_by_number_and_name", what_is_no_listener),
     ("sockets::sockets_for_another_process_are_left_alone", sockets_for_another_process),
+    ("sockets::what_the_store_kept_comes_beside_the_listeners", what_the_store_kept),
+    ("sockets::a_listener_of_an_unknown_name_is_not_from_the_store", a_listener_is_not_from_the_store),
     ("sockets::without_systemd_there_are_none", without_systemd),
     ("sockets::a_count_that_is_too_high_is_an_error", a_count_that_is_too_high),
 ];
@@ -23,12 +26,16 @@ pub(crate) const SCENES: &[Named] = &[
 /// Takes the listeners named `arguments`, and one connection from each.
 pub(crate) fn socket_activated(arguments: &[String]) -> Value {
     let known: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = inherited(&known);
+    let outcome = inherited(&known, std::env::var_os("STORE").is_some());
     let left: Vec<String> = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("LISTEN_")).collect();
     match outcome {
-        Ok(listeners) => {
-            let listeners: Vec<Value> = listeners.iter().map(|named| describe(&named.name, &named.listener)).collect();
-            json!({ "listeners": listeners, "left": left, "again": inherited(&known).unwrap().len() })
+        Ok(found) => {
+            let listeners: Vec<Value> =
+                found.listeners.iter().map(|named| describe(&named.name, &named.listener)).collect();
+            let stored: Vec<Value> = found.stored.into_iter().map(|(name, kept)| greet(&name, kept)).collect();
+            let again = inherited(&known, true).unwrap();
+            let again = again.listeners.len() + again.stored.len();
+            json!({ "listeners": listeners, "stored": stored, "left": left, "again": again })
         }
         Err(error) => json!({ "error": error.to_string(), "exit": error.exit() as u8, "left": left }),
     }
@@ -49,6 +56,13 @@ fn describe(name: &str, listener: &Listener) -> Value {
         "non-blocking": mode.contains(OFlag::O_NONBLOCK),
         "close-on-exec": flags.contains(FdFlag::FD_CLOEXEC),
     })
+}
+
+/// Says its name to whoever is at the other end of what the store kept.
+fn greet(name: &str, kept: OwnedFd) -> Value {
+    let flags = FdFlag::from_bits_truncate(fcntl(&kept, FcntlArg::F_GETFD).unwrap());
+    UnixStream::from(kept).write_all(name.as_bytes()).unwrap();
+    json!({ "name": name, "close-on-exec": flags.contains(FdFlag::FD_CLOEXEC) })
 }
 
 /// Starts a child as systemd would, with one or two sockets, and asks it for listeners named `classic` or `control`.
@@ -95,7 +109,7 @@ fn two_tcp_listeners_share_a_name() -> Scene {
     let variables = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=classic:classic LISTEN_FDS_FIRST_FD=7";
     let said = activate(vec![first, second], variables);
     let both = [taken("classic", "tcp"), taken("classic", "tcp")];
-    assert_eq!(said, json!({ "listeners": both, "left": [], "again": 0 }));
+    assert_eq!(said, json!({ "listeners": both, "stored": [], "left": [], "again": 0 }));
     Scene::Played
 }
 
@@ -107,7 +121,7 @@ fn a_unix_listener_beside_a_tcp_listener() -> Scene {
     let (tcp, _client2) = tcp_with_a_client();
     let said = activate(vec![unix.into(), tcp], "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=control:classic");
     let both = [taken("control", "unix"), taken("classic", "tcp")];
-    assert_eq!(said, json!({ "listeners": both, "left": [], "again": 0 }));
+    assert_eq!(said, json!({ "listeners": both, "stored": [], "left": [], "again": 0 }));
     Scene::Played
 }
 
@@ -153,10 +167,31 @@ fn what_is_no_listener() -> Scene {
     Scene::Played
 }
 
+fn what_the_store_kept() -> Scene {
+    let (listener, _client) = tcp_with_a_client();
+    let (mut peer, kept) = UnixStream::pair().unwrap();
+    let variables = "STORE=1 LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=classic:c1a";
+    let said = activate(vec![listener, kept.into()], variables);
+    let stored = [json!({ "name": "c1a", "close-on-exec": true })];
+    assert_eq!(said, json!({ "listeners": [taken("classic", "tcp")], "stored": stored, "left": [], "again": 0 }));
+    let mut heard = String::new();
+    peer.read_to_string(&mut heard).unwrap();
+    assert_eq!(heard, "c1a");
+    Scene::Played
+}
+
+fn a_listener_is_not_from_the_store() -> Scene {
+    let (listener, _client) = tcp_with_a_client();
+    let said = activate(vec![listener], "STORE=1 LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=messengerd.socket");
+    let error = said["error"].as_str().unwrap();
+    assert!(error.starts_with("descriptor 3 from systemd is named \"messengerd.socket\""), "{error}");
+    Scene::Played
+}
+
 fn sockets_for_another_process() -> Scene {
     let (socket, _client) = tcp_with_a_client();
     let said = activate(vec![socket], "LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=classic");
-    assert_eq!(said, json!({ "listeners": [], "left": [], "again": 0 }));
+    assert_eq!(said, json!({ "listeners": [], "stored": [], "left": [], "again": 0 }));
     Scene::Played
 }
 
@@ -166,7 +201,7 @@ fn without_systemd() -> Scene {
         ["NOTHING=", "LISTEN_FDNAMES=left:over", "LISTEN_FDS=3", "LISTEN_PID=$$ LISTEN_FDS=0 LISTEN_FDNAMES="]
     {
         let said = activate(Vec::new(), variables);
-        assert_eq!(said, json!({ "listeners": [], "left": [], "again": 0 }), "{variables}");
+        assert_eq!(said, json!({ "listeners": [], "stored": [], "left": [], "again": 0 }), "{variables}");
     }
     Scene::Played
 }

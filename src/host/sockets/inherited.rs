@@ -1,23 +1,25 @@
 //! Socket activation: `sd_listen_fds(3)`.
 
-use super::{Listener, NamedListener, SocketError};
+use super::{Inherited, Listener, NamedListener, SocketError};
 use crate::host::threads;
 use listenfd::ListenFd;
 use socket2::SockRef;
-use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 /// What `sd_listen_fds(3)` reads. `LISTEN_FDS_FIRST_FD` is not systemd's, but `listenfd` counts from it.
 const VARIABLES: [&str; 4] = ["LISTEN_FDS_FIRST_FD", "LISTEN_PID", "LISTEN_FDS", "LISTEN_FDNAMES"];
 
-/// Takes the listeners that systemd passed to this process; none is no error.
+/// Takes what systemd passed to this process: listeners, and what a process before this one has put into the store of
+/// descriptors. Nothing is no error.
 ///
-/// Each must have one of the `known` names and be a listening TCP or UNIX stream socket. They come non-blocking and
-/// close-on-exec. The variables are removed, so a second call finds nothing, and neither does a child.
+/// What has one of the `known` names must be a listening TCP or UNIX stream socket, and comes non-blocking. If there is
+/// a `store`, what has another name and does not listen is from there: as it is, whatever it is. All is close-on-exec.
+/// The variables are removed, so a second call finds nothing, and neither does a child.
 ///
 /// # Errors
 /// The first descriptor that is not as it should be, by number and name. With more than one thread: refused,
 /// since removing variables is only safe without others.
-pub fn inherited(known: &[&str]) -> Result<Vec<NamedListener>, SocketError> {
+pub fn inherited(known: &[&str], store: bool) -> Result<Inherited, SocketError> {
     let count = threads::count().map_err(|source| SocketError::Failed {
         address: "/proc/self/task".into(),
         doing: "counting our threads",
@@ -35,7 +37,7 @@ pub fn inherited(known: &[&str]) -> Result<Vec<NamedListener>, SocketError> {
         _ => ListenFd::empty(),
     };
     VARIABLES.into_iter().for_each(remove_variable);
-    take(announced?, descriptors, known)
+    take(announced?, descriptors, known, store)
 }
 
 /// Numbers and names, by the environment.
@@ -65,17 +67,16 @@ fn take(
     announced: Vec<(RawFd, String)>,
     mut descriptors: ListenFd,
     known: &[&str],
-) -> Result<Vec<NamedListener>, SocketError> {
-    let mut listeners = Vec::with_capacity(announced.len());
+    store: bool,
+) -> Result<Inherited, SocketError> {
+    let mut inherited = Inherited::default();
     for (index, (fd, name)) in announced.into_iter().enumerate() {
         if !known.contains(&name.as_str()) {
-            let suggestion = if let [only] = known { only } else { "NAME" };
-            return Err(SocketError::UnknownName {
-                fd,
-                name,
-                known: known.join(", "),
-                suggestion: suggestion.to_owned(),
-            });
+            match store.then(|| take_stored(&mut descriptors, index, fd)).flatten() {
+                Some(descriptor) => inherited.stored.push((name, descriptor)),
+                None => return Err(unknown(fd, name, known)),
+            }
+            continue;
         }
         let listener = match (descriptors.take_tcp_listener(index), descriptors.take_unix_listener(index)) {
             (Ok(Some(tcp)), _) => Listener::Tcp(tcp),
@@ -83,9 +84,27 @@ fn take(
             _ => return Err(SocketError::NotAListener { fd, name }),
         };
         check(&listener, fd, &name)?;
-        listeners.push(NamedListener { name, listener });
+        inherited.listeners.push(NamedListener { name, listener });
     }
-    Ok(listeners)
+    Ok(inherited)
+}
+
+fn unknown(fd: RawFd, name: String, known: &[&str]) -> SocketError {
+    let suggestion = if let [only] = known { only } else { "NAME" };
+    SocketError::UnknownName { fd, name, known: known.join(", "), suggestion: suggestion.to_owned() }
+}
+
+/// What is from the store, which keeps no listeners.
+#[expect(unsafe_code, reason = "neither listenfd nor sd-notify gives out owned descriptors of any kind")]
+fn take_stored(descriptors: &mut ListenFd, index: usize, expected: RawFd) -> Option<OwnedFd> {
+    let fd = descriptors.take_raw_fd(index).ok().flatten().filter(|fd| *fd == expected)?;
+    // SAFETY: it is one of those that LISTEN_FDS counts, so it was passed to us, and listenfd gives it out once.
+    let descriptor = unsafe { OwnedFd::from_raw_fd(fd) };
+    if SockRef::from(&descriptor).is_listener().unwrap_or(false) {
+        // It goes on listening: whoever passed it should be told.
+        return None;
+    }
+    Some(descriptor)
 }
 
 /// listenfd checks family and type; this checks the rest, and that both crates mean the same descriptor.
@@ -116,7 +135,7 @@ mod tests {
     /// The rest is told by `tests/host_process`, in processes of one thread.
     #[test]
     fn beside_other_threads_it_refuses() {
-        let error = inherited(&["classic"]).unwrap_err();
+        let error = inherited(&["classic"], false).unwrap_err();
         assert!(matches!(error, SocketError::Threads { count } if count > 1), "{error}");
     }
 }

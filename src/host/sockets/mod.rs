@@ -15,7 +15,7 @@ pub use options::{TcpOptions, set_tcp_options};
 use crate::domain::exit::Exit;
 use std::io;
 use std::net::TcpListener;
-use std::os::fd::RawFd;
+use std::os::fd::{OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
 
 /// A listening stream socket, non-blocking and close-on-exec.
@@ -35,6 +35,18 @@ pub struct NamedListener {
     /// The socket.
     pub listener: Listener,
 }
+
+/// What systemd passed.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// Its sockets.
+    pub listeners: Vec<NamedListener>,
+    /// What was in the store of descriptors.
+    pub stored: Vec<Stored>,
+}
+
+/// A descriptor from the store, with the name that it was stored under.
+pub type Stored = (String, OwnedFd);
 
 /// Why there is no listener.
 #[derive(Debug, thiserror::Error)]

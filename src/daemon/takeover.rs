@@ -1,0 +1,184 @@
+//! From one process to the next: taking up what is there, and leaving what goes on.
+
+use super::StartError;
+use crate::config::Settings;
+use crate::connection::{Connection, Shared, Stream};
+use crate::domain::{AccountId, Login};
+use crate::handover::{Handover, Inheritance, Kept, NO_CONNECTIONS, roll, state};
+use crate::host::descriptor_store::DescriptorStore;
+use crate::host::notify::Notifier;
+use crate::host::sockets::Stored;
+use crate::sessions::Session;
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError};
+use std::time::{Duration, Instant};
+
+/// How long requests may take to be answered when the next process waits to go on. Those that take longer cost their
+/// connection.
+const QUICK: Duration = Duration::from_millis(500);
+/// How long contacts may take to be told what they have not been told by then.
+const TELLING: Duration = Duration::from_millis(200);
+
+/// How long peers' kernels may take to acknowledge what was written: longer than Linux puts off an acknowledgement.
+const TAKING: Duration = Duration::from_millis(100);
+/// How often is looked whether they have.
+const LOOK: Duration = Duration::from_millis(2);
+
+/// systemd's store for this process, if it has one; then there is room in it for all connections.
+pub(super) fn store(notifier: &Notifier, settings: &Settings) -> Result<Option<DescriptorStore>, StartError> {
+    let store = DescriptorStore::from_environment(notifier)
+        .map_err(|source| StartError::Runtime { doing: "a pair of sockets", source })?;
+    let Some(store) = store else {
+        tracing::info!("connections end with this process: systemd keeps no descriptors for it");
+        return Ok(None);
+    };
+    let connections = settings.connections.max;
+    if connections > roll::LINES {
+        return Err(StartError::TooManyToKeep { connections });
+    }
+    if connections + NO_CONNECTIONS > store.max() {
+        return Err(StartError::DescriptorStore { connections, kept: store.max().saturating_sub(NO_CONNECTIONS) });
+    }
+    Ok(Some(store))
+}
+
+/// What the process before has left, sorted.
+pub(super) struct Left {
+    inheritance: Inheritance,
+    store: DescriptorStore,
+}
+
+impl Left {
+    pub(super) fn sort(stored: Vec<Stored>, store: DescriptorStore) -> Result<Self, StartError> {
+        let inheritance = Inheritance::sort(stored, &store)
+            .map_err(|source| StartError::Runtime { doing: "what the process before has left", source })?;
+        Ok(Self { inheritance, store })
+    }
+
+    /// From now on, the next process is thought of.
+    pub(super) fn begin(self) -> Result<(Handover, Heirs), StartError> {
+        let Inheritance { roll, kept, gone, orderly } = self.inheritance;
+        let lines: Vec<usize> = kept.iter().map(|kept| kept.line).collect();
+        let handover = Handover::begin(self.store, roll, &lines)
+            .map_err(|source| StartError::Runtime { doing: "keeping connections for the next process", source })?;
+        Ok((handover, Heirs { kept, gone, orderly }))
+    }
+}
+
+/// Connections that wait to be gone on with.
+pub(super) struct Heirs {
+    kept: Vec<Kept>,
+    gone: Vec<AccountId>,
+    orderly: bool,
+}
+
+impl Heirs {
+    /// Takes up what can be, and the sessions with it. The contacts of whoever is not online any more are told.
+    pub(super) async fn take_up(mut self, shared: &Arc<Shared>) -> Vec<Arc<Connection>> {
+        let began = Instant::now();
+        let (found, orderly) = (self.kept.len(), self.orderly);
+        let whose = |kept: &Kept| match &kept.state {
+            Some(state) => state.session.as_ref().map(|session| AccountId(session.account)),
+            None => kept.entry.session.map(|(account, _)| account),
+        };
+        let accounts = self.kept.iter().filter_map(whose).chain(self.gone.iter().copied()).collect();
+        let logins = shared.core.store.logins(accounts).await.unwrap_or_else(|error| {
+            tracing::error!(error = %error.chain(), "the accounts of those who were online can't be read");
+            HashMap::new()
+        });
+        let mut connections = Vec::with_capacity(found);
+        for kept in std::mem::take(&mut self.kept) {
+            let account = whose(&kept);
+            match go_on(kept, shared, &logins) {
+                Ok(connection) => connections.push(connection),
+                Err(error) => {
+                    tracing::info!(error, "a connection can't be gone on with, and is closed");
+                    self.gone.extend(account);
+                }
+            }
+        }
+        for account in self.gone {
+            if let Some(login) = logins.get(&account) {
+                shared.core.sessions.was_online(account, login.clone());
+            }
+        }
+        if found > 0 {
+            let (connections, milliseconds) = (connections.len(), began.elapsed().as_millis());
+            tracing::info!(
+                connections,
+                found,
+                orderly,
+                milliseconds,
+                "went on with the connections of the process before"
+            );
+        }
+        connections
+    }
+}
+
+fn go_on(kept: Kept, shared: &Arc<Shared>, logins: &HashMap<AccountId, Login>) -> Result<Arc<Connection>, String> {
+    let Some(handover) = &shared.handover else { return Err("nothing is kept".into()) };
+    // First of all: if the rest fails, it gives the line back.
+    let line = handover.take_up(kept.line);
+    let (stream, peer) = Stream::inherited(kept.socket).map_err(|error| error.to_string())?;
+    let state = if let Some(state) = kept.state {
+        state
+    } else {
+        let session = |(account, key)| {
+            let login = logins.get(&account).ok_or("its account is gone")?.clone();
+            Ok::<_, String>(Session { account, login, key })
+        };
+        let session = kept.entry.session.map(session).transpose()?;
+        Connection::after_a_crash(u32::try_from(kept.line).unwrap_or(0), session.as_ref(), kept.entry.written)
+    };
+    if let Some(session) = &state.session
+        && logins.get(&AccountId(session.account)).map(Login::as_str) != Some(session.login.as_str())
+    {
+        return Err("its account is gone".into());
+    }
+    Connection::restore(stream, peer, Arc::clone(shared), line, state).map_err(|error| error.to_string())
+}
+
+/// How long connections have to come to an end, or to a place where the next process can go on.
+pub(super) fn deadline(shared: &Shared, stop_deadline: Duration) -> Duration {
+    if shared.handover.is_some() { stop_deadline.min(QUICK) } else { stop_deadline }
+}
+
+/// If there is no next process (systemctl stop), nobody notes any more what the peers take of what was written, and they
+/// would get it again. So that has a moment.
+async fn wait_for_what_is_under_way(connections: &[Arc<Connection>]) {
+    for connection in connections {
+        connection.write_no_more();
+    }
+    let began = Instant::now();
+    while began.elapsed() < TAKING && connections.iter().any(|connection| connection.has_mail_under_way()) {
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// Leaves the connections that have been parked to the next process.
+pub(super) async fn leave(shared: &Shared) {
+    let Some(handover) = &shared.handover else { return };
+    // What is told now is in the outboxes that are left.
+    let _ = tokio::time::timeout(TELLING, shared.core.sessions.all_told()).await;
+    let parked = std::mem::take(&mut *shared.parked.lock().unwrap_or_else(PoisonError::into_inner));
+    wait_for_what_is_under_way(&parked).await;
+    let mut room = state::MAX / 2;
+    let mut connections = Vec::with_capacity(parked.len());
+    for connection in &parked {
+        let Some(kept) = connection.keep() else { continue };
+        if let Some(rest) = room.checked_sub(kept.size()) {
+            room = rest;
+            connections.push(kept);
+        } else {
+            // The next process finds no state of it, and closes it.
+            tracing::warn!("more waits for the peers than can be left to the next process: a connection is closed");
+        }
+    }
+    let left = connections.len();
+    // systemd may take a moment, and nobody else has anything to do by now.
+    match tokio::task::block_in_place(|| handover.end(state::State { epoch: 0, connections })) {
+        Ok(()) => tracing::info!(left, "connections are left to the next process"),
+        Err(error) => tracing::error!(%error, "the next process finds no state, and closes what is not settled"),
+    }
+}
