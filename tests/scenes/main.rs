@@ -26,4 +26,5 @@ mod sandbox;
 mod sessions;
 mod start;
 mod stop;
+mod swarm;
 mod systemd;
