@@ -113,7 +113,7 @@ class Client:
                 raise ConnectionResetError(f"the server closed the connection of {self.login}")
             self.answer = self.swarm.loop.create_future()
             self.write(self.request(kind, *fields))
-            done, _ = await asyncio.wait([self.answer], timeout=self.swarm.patience)
+            done, _ = await asyncio.wait([self.answer], timeout=self.swarm.patience / 2)
             if not done:
                 self.swarm.unanswered += 1
                 self.disconnect()

@@ -175,7 +175,8 @@ class Swarm:
                 case "counts":
                     pass
                 case _:
-                    raise SystemExit(f"there is no command {command!r}")
+                    print(f"there is no command {command!r}", file=sys.stderr, flush=True)
+                    continue
             report = self.counts(command, settled)
             if command == "end":
                 return report
