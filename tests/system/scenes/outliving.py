@@ -90,7 +90,8 @@ def no_client_notices_twenty_restarts_and_an_upgrade_except_by_a_pause(machine):
         swarm.talks()
         report = swarm.tell("pause")
         _tell(machine, f"{report['sent']} messages; the longest pause of a client {restarts} ms with restarts, "
-              f"{report['longest_pause_ms']} ms with the upgrade; {report['longest_silence_ms']} ms of silence for all")
+              f"{report['longest_pause_ms']} ms with the upgrade; {report['longest_silence_ms']} ms of silence for all; "
+              f"{report['shared_reads']} reads of several packets (the swarm itself was late by up to {report['own_delay_ms']} ms)")
         _none(report, "closed", "doubled", "unsure", "flickers", "torn_reads", *ALL_ARRIVE)
         assert report["settled"] and report["received"] == report["sent"], report
         _the_store_holds(machine, 510)
