@@ -125,7 +125,7 @@ pub(super) async fn serve(
         None => Vec::new(),
     };
     let population = Arc::new(Population::default());
-    let _rounds = rounds(&daemon, &shared, &connections, &population, committed);
+    let mut rounds = rounds(&daemon, &shared, &connections, &population, committed);
 
     for connection in heirs {
         listener::take_up(connection, &shared, &limits);
@@ -187,6 +187,8 @@ pub(super) async fn serve(
     // They need a moment to note what was taken, and to take back what was not.
     let _ = tokio::time::timeout(LAST_MOMENT, connections.wait()).await;
     takeover::leave(&shared).await;
+    // Nobody is left who could be told anything, and what they read is about to be closed.
+    rounds.abort_all();
     if let Err(error) = store.stop().await {
         tracing::warn!(error = %error.chain(), "the last cursors were not written: some messages may come twice");
     }

@@ -90,11 +90,34 @@ def no_client_notices_twenty_restarts_and_an_upgrade_except_by_a_pause(machine):
         swarm.talks()
         report = swarm.tell("pause")
         _tell(machine, f"{report['sent']} messages; the longest pause of a client {restarts} ms with restarts, "
-              f"{report['longest_pause_ms']} ms with the upgrade; {report['longest_silence_ms']} ms of silence for all")
+              f"{report['longest_pause_ms']} ms with the upgrade; {report['longest_silence_ms']} ms of silence for all; "
+              f"{report['shared_reads']} reads of several packets (the swarm itself was late by up to {report['own_delay_ms']} ms)")
         _none(report, "closed", "doubled", "unsure", "flickers", "torn_reads", *ALL_ARRIVE)
         assert report["settled"] and report["received"] == report["sent"], report
         _the_store_holds(machine, 510)
     _the_store_holds(machine, 0)
+
+
+def no_client_notices_an_upgrade_from_the_previous_commit_nor_the_way_back(bare):
+    packages.install(bare, packages.PREVIOUS_PACKAGE)
+    if bare.show("messengerd.service", "FileDescriptorStoreMax") == "0":
+        _tell(bare, "THE PREVIOUS COMMIT KEEPS NO CONNECTIONS: this one goes to itself and back")
+        bare.must("apt-get -qq purge messengerd 2>&1")
+        packages.install(bare, packages.PACKAGE)
+        earlier = packages.PACKAGE
+    else:
+        earlier = packages.PREVIOUS_PACKAGE
+    _configured(bare)
+    with Swarm(bare, "--clients=500", "--idle=10") as swarm:
+        for package in (packages.LATER_PACKAGE, earlier):
+            with _another_process(bare):
+                packages.change_to(bare, package)
+            swarm.talks()
+        report = swarm.tell("pause")
+        _tell(bare, f"{report['sent']} messages; the longest pause of a client {report['longest_pause_ms']} ms")
+        _none(report, "closed", "doubled", "unsure", "flickers", "torn_reads", *ALL_ARRIVE)
+        assert report["settled"] and report["received"] == report["sent"], report
+        _the_store_holds(bare, 510)
 
 
 def most_clients_stay_when_the_daemon_is_killed_and_what_was_taken_arrives(machine):
