@@ -5,6 +5,7 @@
 //!
 //! Must not be here: SQL, sessions, bytes of a protocol. No password and no hash is in a log.
 
+mod debts;
 mod hashing;
 mod throttle;
 

@@ -4,6 +4,7 @@
 //! paid off.
 
 use crate::domain::Peer;
+use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -95,6 +96,24 @@ impl<Key: Hash + Eq> Throttle<Key> {
         }
     }
 
+    /// Who owes how much longer: as many as are asked for, those who owe most.
+    pub(super) fn debts(&self, most: usize) -> Vec<(Key, Duration)>
+    where
+        Key: Clone,
+    {
+        let now = Instant::now();
+        let owing = |(key, until): (&Key, &Instant)| Some((key.clone(), until.checked_duration_since(now)?));
+        let mut debts: Vec<_> = self.lock().iter().filter_map(owing).collect();
+        debts.sort_unstable_by_key(|(_, rest)| Reverse(*rest));
+        debts.truncate(most);
+        debts
+    }
+
+    /// Lets a key owe for so long from now on.
+    pub(super) fn owe(&self, key: Key, rest: Duration) {
+        self.lock().insert(key, Instant::now() + rest);
+    }
+
     /// Forgets what a key owes.
     pub(super) fn forget(&self, key: &Key) {
         self.lock().remove(key);
@@ -136,6 +155,23 @@ mod tests {
         let now = Instant::now();
         while throttle.spend_at("ann", BUDGET, now) {}
         assert!(throttle.spend_at("bob", BUDGET, now));
+    }
+
+    #[test]
+    fn what_is_owed_goes_on_elsewhere_and_the_greatest_debts_first() {
+        let throttle = Throttle::default();
+        let now = Instant::now();
+        while throttle.spend_at("ann", BUDGET, now) {}
+        throttle.spend_at("bob", BUDGET, now);
+        let next = Throttle::default();
+        for (key, rest) in throttle.debts(1) {
+            next.owe(key, rest);
+        }
+        assert!(!next.spend("ann", BUDGET));
+        while next.spend_at("bob", BUDGET, now) {}
+        assert_eq!(throttle.debts(9).iter().map(|(key, _)| *key).collect::<Vec<_>>(), ["ann", "bob"]);
+        throttle.forget(&"ann");
+        assert_eq!(throttle.debts(9).len(), 1);
     }
 
     #[test]

@@ -57,11 +57,11 @@ impl Left {
 
     /// From now on, the next process is thought of.
     pub(super) fn begin(self) -> Result<(Handover, Heirs), StartError> {
-        let Inheritance { roll, kept, gone, orderly } = self.inheritance;
+        let Inheritance { roll, kept, gone, orderly, debts } = self.inheritance;
         let lines: Vec<usize> = kept.iter().map(|kept| kept.line).collect();
         let handover = Handover::begin(self.store, roll, &lines)
             .map_err(|source| StartError::Runtime { doing: "keeping connections for the next process", source })?;
-        Ok((handover, Heirs { kept, gone, orderly }))
+        Ok((handover, Heirs { kept, gone, orderly, debts }))
     }
 }
 
@@ -70,12 +70,14 @@ pub(super) struct Heirs {
     kept: Vec<Kept>,
     gone: Vec<AccountId>,
     orderly: bool,
+    debts: state::Debts,
 }
 
 impl Heirs {
     /// Takes up what can be, and the sessions with it. The contacts of whoever is not online any more are told.
     pub(super) async fn take_up(mut self, shared: &Arc<Shared>) -> Vec<Arc<Connection>> {
         let began = Instant::now();
+        shared.core.accounts.owe(&self.debts);
         let (found, orderly) = (self.kept.len(), self.orderly);
         let whose = |kept: &Kept| match &kept.state {
             Some(state) => state.session.as_ref().map(|session| AccountId(session.account)),
@@ -175,10 +177,11 @@ pub(super) async fn leave(shared: &Shared) {
             tracing::warn!("more waits for the peers than can be left to the next process: a connection is closed");
         }
     }
-    let left = connections.len();
+    let (count, debts) = (connections.len(), shared.core.accounts.debts());
+    let left = state::State { connections, debts, ..state::State::default() };
     // systemd may take a moment, and nobody else has anything to do by now.
-    match tokio::task::block_in_place(|| handover.end(state::State { epoch: 0, connections })) {
-        Ok(()) => tracing::info!(left, "connections are left to the next process"),
+    match tokio::task::block_in_place(|| handover.end(left)) {
+        Ok(()) => tracing::info!(count, "connections are left to the next process"),
         Err(error) => tracing::error!(%error, "the next process finds no state, and closes what is not settled"),
     }
 }

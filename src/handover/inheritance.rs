@@ -1,7 +1,7 @@
 //! What the process before has left, checked.
 
 use super::roll::{self, Entry, Roll};
-use super::state::{self, State, StateFault};
+use super::state::{self, Debts, State, StateFault};
 use super::{ROLL, STATE};
 use crate::domain::AccountId;
 use crate::host::descriptor_store::DescriptorStore;
@@ -24,6 +24,8 @@ pub struct Inheritance {
     pub gone: Vec<AccountId>,
     /// Whether the process before had time to write down its state.
     pub orderly: bool,
+    /// What failed log-ins had cost by then.
+    pub debts: Debts,
 }
 
 /// A connection to go on with.
@@ -64,14 +66,15 @@ impl Inheritance {
         });
         // Whatever crashes from here on has left no state.
         roll.begin_epoch();
-        let mut inheritance = Self { roll, kept: Vec::new(), gone: Vec::new(), orderly: state.is_some() };
-        let by_line = |state: State| -> HashMap<_, _> { state.connections.into_iter().map(|c| (c.line, c)).collect() };
-        let mut states = state.map(by_line);
+        let orderly = state.is_some();
+        let State { connections, debts, .. } = state.unwrap_or_default();
+        let mut states: HashMap<_, _> = connections.into_iter().map(|state| (state.line, state)).collect();
+        let mut inheritance = Self { roll, kept: Vec::new(), gone: Vec::new(), orderly, debts };
         let mut lines: Vec<bool> = vec![false; roll::LINES + 1];
         for (line, socket) in sockets {
             // Two of one name: only the first can be it.
             let twice = std::mem::replace(&mut lines[line], true);
-            let state = states.as_mut().and_then(|states| states.remove(&u32::try_from(line).unwrap_or(0)));
+            let state = states.remove(&u32::try_from(line).unwrap_or(0));
             if let Some((entry, state)) = inheritance.judge(line, &socket, state).filter(|_| !twice) {
                 inheritance.kept.push(Kept { line, socket, entry, state });
             } else {
@@ -193,7 +196,10 @@ mod tests {
         fn state(epoch: u64, lines: &[u32]) -> Stored {
             let connections =
                 lines.iter().map(|line| state::Connection { line: *line, ..Default::default() }).collect();
-            (STATE.into(), memory_file::sealed(STATE, &State { epoch, connections }.encode()).unwrap())
+            (
+                STATE.into(),
+                memory_file::sealed(STATE, &State { epoch, connections, ..State::default() }.encode()).unwrap(),
+            )
         }
 
         fn found(&self, more: impl IntoIterator<Item = Stored>) -> Inheritance {

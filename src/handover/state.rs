@@ -30,6 +30,36 @@ pub struct State {
     /// Each connection that goes on.
     #[n(1)]
     pub connections: Vec<Connection>,
+    /// What failed log-ins have cost, so that a restart is no new budget.
+    #[n(2)]
+    #[cbor(default)]
+    pub debts: Debts,
+}
+
+/// Who has to wait until a log-in may fail again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Debts {
+    /// By login.
+    #[n(0)]
+    #[cbor(default)]
+    pub logins: Vec<Debt>,
+    /// By source: an IP address (of IPv6, the first of its /64), or `user` and a number.
+    #[n(1)]
+    #[cbor(default)]
+    pub sources: Vec<Debt>,
+}
+
+/// One of them.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Debt {
+    /// Who.
+    #[n(0)]
+    pub who: String,
+    /// Until all is paid off, in milliseconds.
+    #[n(1)]
+    pub milliseconds: u64,
 }
 
 /// One connection.
@@ -240,9 +270,15 @@ mod tests {
         )
     }
 
+    fn debts() -> impl Strategy<Value = Vec<Debt>> {
+        let debt = any::<(String, u64)>().prop_map(|(who, milliseconds)| Debt { who, milliseconds });
+        prop::collection::vec(debt, 0..3)
+    }
+
     fn state() -> impl Strategy<Value = State> {
-        (any::<u64>(), prop::collection::vec(connection(), 0..5))
-            .prop_map(|(epoch, connections)| State { epoch, connections })
+        (any::<u64>(), prop::collection::vec(connection(), 0..5), debts(), debts()).prop_map(
+            |(epoch, connections, logins, sources)| State { epoch, connections, debts: Debts { logins, sources } },
+        )
     }
 
     proptest! {
@@ -335,7 +371,7 @@ mod tests {
         let state = State::decode(&with_head(MAJOR, MINOR + 1, &minicbor::to_vec(later).unwrap())).unwrap();
         let connection =
             Connection { line: 17, unread: b"half".to_vec(), burst: 4, written: 9, ..Connection::default() };
-        assert_eq!(state, State { epoch: 3, connections: vec![connection] });
+        assert_eq!(state, State { epoch: 3, connections: vec![connection], debts: Debts::default() });
     }
 
     #[test]
@@ -360,7 +396,9 @@ mod tests {
             under_way: Some(mail),
             waiting: vec![reply, status],
         };
-        State { epoch: 12, connections: vec![full, Connection { line: 25_000, ..Connection::default() }] }
+        let debts = |who: &str| vec![Debt { who: who.into(), milliseconds: 30_000 }];
+        let debts = Debts { logins: debts("bob"), sources: debts("192.0.2.7") };
+        State { epoch: 12, connections: vec![full, Connection { line: 25_000, ..Connection::default() }], debts }
     }
 
     #[test]

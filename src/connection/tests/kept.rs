@@ -64,7 +64,7 @@ impl Scene {
 
     fn keep(&self) -> state::Connection {
         let kept = self.connection.keep().unwrap();
-        let state = LeftState { epoch: 0, connections: vec![kept] };
+        let state = LeftState { connections: vec![kept], ..LeftState::default() };
         LeftState::decode(&state.encode()).unwrap().connections.remove(0)
     }
 }

@@ -252,3 +252,17 @@ def a_descriptor_with_a_name_that_nobody_knows_is_closed_at_the_start(machine):
         of_ann.setblocking(False)
         with contextlib.suppress(BlockingIOError):
             raise AssertionError(f"the others were disturbed: {of_ann.recv(4096)!r}")
+
+
+def who_has_failed_to_log_in_too_often_waits_after_a_restart_too(machine):
+    Person(machine, "ann").signs_up()
+    guess, try_later = b"\x01ann\ra wrong guess", b"\x01\x03"
+
+    def answer():
+        with machine.connect() as connection:
+            connection.sendall(guess)
+            return connection.recv(4096)
+
+    eventually("ann's account is closed to guesses", lambda: answer() == try_later)
+    _restart(machine)
+    assert answer() == try_later
