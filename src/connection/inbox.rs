@@ -44,6 +44,8 @@ pub(super) enum Rest {
     Drained,
     /// There will be no more.
     Closed,
+    /// The daemon stops: what is left is the next process's to read.
+    Left,
 }
 
 impl Inbox {

@@ -102,7 +102,7 @@ pub struct Connection {
     peer: Peer,
     shared: Arc<Shared>,
     /// In the roll of those that the next process can go on with.
-    line: Option<Line>,
+    line: Option<Arc<Line>>,
     state: Mutex<State>,
     me: Weak<Self>,
 }
@@ -148,7 +148,9 @@ impl Drop for Held<'_> {
     fn drop(&mut self) {
         let state = &*self.state;
         if let Some(line) = self.line
+            && !std::thread::panicking()
             && !state.answering
+            && state.unread.is_none()
             && state.outbox.is_settled()
         {
             line.settle(state.outbox.written_up_to(state.mail.at()));
@@ -169,12 +171,13 @@ impl Connection {
     }
 
     fn with(stream: Stream, peer: Peer, shared: Arc<Shared>, line: Option<Line>, state: State) -> Arc<Self> {
+        let line = line.map(Arc::new);
         Arc::new_cyclic(|me| Self { stream, peer, shared, line, state: Mutex::new(state), me: me.clone() })
     }
 
     fn lock(&self) -> Held<'_> {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let line = self.line.as_ref();
+        let line = self.line.as_deref();
         line.inspect(|line| line.unsettle());
         Held { line, state }
     }

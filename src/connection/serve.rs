@@ -2,9 +2,11 @@
 
 use super::inbox::{Inbox, Rest};
 use super::{Connection, End};
+use crate::domain::AccountId;
 use crate::handlers::{self, Caller};
+use crate::handover::Line;
 use crate::protocol::classic;
-use crate::sessions::{Session, Subscriber};
+use crate::sessions::{Session, Sessions, Subscriber};
 use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
@@ -29,7 +31,8 @@ async fn converse(connection: &Arc<Connection>) -> End {
         match Box::pin(take_requests(connection, Inbox::of(unread))).await {
             Err(end) => return end,
             Ok(Rest::Closed) => return End::ByPeer,
-            Ok(_) => {}
+            Ok(Rest::Left) => return End::Stopped,
+            Ok(Rest::Unread | Rest::Drained) => {}
         }
     }
     loop {
@@ -45,6 +48,7 @@ async fn converse(connection: &Arc<Connection>) -> End {
         match Box::pin(take_requests(connection, Inbox::default())).await {
             Err(end) => return end,
             Ok(Rest::Closed) => return End::ByPeer,
+            Ok(Rest::Left) => return End::Stopped,
             // What had come when the daemon was told to stop was taken too.
             Ok(_) if ready.is_none() => return End::Stopped,
             Ok(_) => {}
@@ -68,7 +72,7 @@ async fn take_requests(connection: &Arc<Connection>, mut inbox: Inbox) -> Result
         let stays = rest != Rest::Closed && connection.stays_open();
         if stays && (rest == Rest::Unread || inbox.may_be_cut()) {
             connection.lock().unread = Some(inbox.into_unread());
-            return Ok(rest);
+            return Ok(Rest::Left);
         }
         if rest == Rest::Unread || (rest == Rest::Drained && inbox.wait_for_more(connection).await?) {
             continue;
@@ -109,12 +113,20 @@ async fn finish(connection: &Arc<Connection>, end: End) {
     if let Some(session) = &session {
         let sessions = &connection.shared.core.sessions;
         sessions.sign_out(session);
-        if connection.line.is_some() {
-            // Until then the line stands on the roll: after a crash, contacts are told by the next process.
-            sessions.told(session.account).await;
+        if let Some(line) = &connection.line {
+            stay_on_the_roll_until_told(Arc::clone(line), Arc::clone(sessions), session.account);
         }
     }
     log(connection, session.as_ref().map(|session| session.login.as_str()), end.as_ref());
+}
+
+/// If there is a crash before contacts have been told that somebody is gone, the next process tells them. The connection
+/// does not wait for that: only its line does.
+fn stay_on_the_roll_until_told(line: Arc<Line>, sessions: Arc<Sessions>, account: AccountId) {
+    tokio::spawn(async move {
+        sessions.told(account).await;
+        drop(line);
+    });
 }
 
 /// The end, by its first reason, and the session that ends with it.

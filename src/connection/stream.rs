@@ -77,7 +77,7 @@ impl Stream {
     }
 
     /// When the socket is closed, what the peer's kernel has not taken is thrown away: `SO_LINGER` of socket(7). (A
-    /// UNIX peer has all of it already, read or not.)
+    /// UNIX peer has all of it already, read or not.) Where systemd has a copy of the socket, that is when it has closed it too.
     pub(super) fn abandon(&self) {
         // Else the kernel goes on sending, which harms nobody but who gets something twice.
         let _ = self.socket().set_linger(Some(Duration::ZERO));

@@ -33,7 +33,10 @@ async fn sign_up(store: &Store, text: &str) -> AccountId {
 }
 
 fn shared(store: Store, handover: Option<Handover>) -> Arc<Shared> {
-    let settings = Live::new(Settings::default());
+    let mut settings = Settings::default();
+    // Long enough for a scene to do something in.
+    settings.classic.request_gap = Duration::from_secs(5);
+    let settings = Live::new(settings);
     let accounts = Accounts::new(store.clone(), settings.clone());
     Arc::new(Shared {
         core: Core { accounts, sessions: Arc::default(), store },

@@ -173,20 +173,7 @@ pub(super) async fn serve(
     daemon.notifier.stopping();
     shared.stop.cancel();
     accepting.join_all().await;
-    connections.close();
-    let deadline = takeover::deadline(&shared, daemon.live.get().process.stop_deadline);
-    tokio::select! {
-        () = connections.wait() => {}
-        () = tokio::time::sleep(deadline) => {
-            let left = connections.len();
-            tracing::warn!(left, "not all clients took what waited for them in time; it stays in their mailboxes");
-        }
-        signal = signals.stop() => tracing::warn!(signal, "stopping without delay"),
-    }
-    shared.give_up.cancel();
-    // They need a moment to note what was taken, and to take back what was not.
-    let _ = tokio::time::timeout(LAST_MOMENT, connections.wait()).await;
-    takeover::leave(&shared).await;
+    end_connections(&daemon, &shared, &connections, &mut signals).await;
     // Nobody is left who could be told anything, and what they read is about to be closed.
     rounds.abort_all();
     if let Err(error) = store.stop().await {
@@ -209,6 +196,32 @@ fn reload_and_tell(
     population.remark(outcome.as_ref().err().map(|refusal| refusal.summary.clone()));
     population.tell_with(shared, connections, |status| daemon.notifier.ready_again(status));
     outcome
+}
+
+/// Lets connections come to their end, or leaves them to the next process.
+async fn end_connections(daemon: &Daemon, shared: &Shared, connections: &TaskTracker, signals: &mut Signals) {
+    connections.close();
+    let deadline = takeover::deadline(shared, daemon.live.get().process.stop_deadline);
+    let goes_on = shared.handover.is_some();
+    tokio::select! {
+        () = connections.wait() => {}
+        () = tokio::time::sleep(deadline) => {
+            let left = connections.len();
+            if goes_on {
+                tracing::warn!(left, "not all requests were answered in time; the connections they came on are closed");
+            } else {
+                tracing::warn!(left, "not all clients took what waited for them in time; it stays in their mailboxes");
+            }
+        }
+        signal = signals.stop() => tracing::warn!(signal, "stopping without delay"),
+    }
+    shared.give_up.cancel();
+    if goes_on {
+        takeover::leave(shared).await;
+    } else {
+        // They need a moment to note what was taken, and to take back what was not.
+        let _ = tokio::time::timeout(LAST_MOMENT, connections.wait()).await;
+    }
 }
 
 /// The tasks that go their rounds as long as the daemon serves; they end when this is dropped.

@@ -163,8 +163,9 @@ pub(super) async fn leave(shared: &Shared) {
     let Some(handover) = &shared.handover else { return };
     // What is told now is in the outboxes that are left.
     let _ = tokio::time::timeout(TELLING, shared.core.sessions.all_told()).await;
-    let parked = std::mem::take(&mut *shared.parked.lock().unwrap_or_else(PoisonError::into_inner));
-    wait_for_what_is_under_way(&parked).await;
+    let parked = || shared.parked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    wait_for_what_is_under_way(&parked()).await;
+    let parked = parked();
     let mut room = state::MAX / 2;
     let mut connections = Vec::with_capacity(parked.len());
     for connection in &parked {

@@ -13,9 +13,8 @@
 use crate::domain::{AccountId, Event, Login, SessionKey, Status};
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 /// What a session needs of its connection.
 pub trait Subscriber: Send + Sync {
@@ -60,7 +59,6 @@ pub struct Change {
 pub struct Sessions {
     state: Mutex<State>,
     changed: Notify,
-    told: Notify,
 }
 
 #[derive(Default)]
@@ -71,6 +69,24 @@ struct State {
     changed: VecDeque<AccountId>,
     /// Whose change is just being told.
     telling: Option<AccountId>,
+    /// Who waits until an account's change has been told. Each waits for one account, so that a crowd that goes at once
+    /// does not wake itself again and again.
+    waiting: HashMap<AccountId, Vec<oneshot::Sender<()>>>,
+    /// Who waits until all changes have been told.
+    waiting_for_all: Vec<oneshot::Sender<()>>,
+}
+
+impl State {
+    fn is_untold(&self, account: AccountId) -> bool {
+        self.telling == Some(account) || self.online.get(&account).is_some_and(|online| online.in_changed)
+    }
+
+    fn wake_who_waits_for(&mut self, account: AccountId) {
+        // It may have changed again meanwhile.
+        if !self.is_untold(account) {
+            self.waiting.remove(&account);
+        }
+    }
 }
 
 struct Online {
@@ -167,9 +183,7 @@ impl Sessions {
     /// change before when it asks for the next.
     pub async fn next_change(&self) -> Change {
         loop {
-            let change = self.take_change();
-            self.told.notify_waiters();
-            if let Some(change) = change {
+            if let Some(change) = self.take_change() {
                 return change;
             }
             self.changed.notified().await;
@@ -178,7 +192,9 @@ impl Sessions {
 
     fn take_change(&self) -> Option<Change> {
         let mut state = self.lock();
-        state.telling = None;
+        if let Some(account) = state.telling.take() {
+            state.wake_who_waits_for(account);
+        }
         while let Some(account) = state.changed.pop_front() {
             let Entry::Occupied(mut entry) = state.online.entry(account) else { continue };
             let online = entry.get_mut();
@@ -192,42 +208,39 @@ impl Sessions {
                 state.telling = Some(account);
                 return Some(Change { account, login, status });
             }
+            state.wake_who_waits_for(account);
         }
+        state.waiting_for_all.clear();
         None
     }
 
     /// Waits until the change of an account's status, if it had one, has been told.
     pub async fn told(&self, account: AccountId) {
-        loop {
-            let mut told = pin!(self.told.notified());
-            // From here on nothing is missed.
-            told.as_mut().enable();
-            if !self.is_untold(account) {
+        let told = {
+            let mut state = self.lock();
+            if !state.is_untold(account) {
                 return;
             }
-            told.await;
-        }
+            let (tell, told) = oneshot::channel();
+            state.waiting.entry(account).or_default().push(tell);
+            told
+        };
+        // Dropping the other half is the word.
+        let _ = told.await;
     }
 
-    /// Waits until every change up to now has been told.
+    /// Waits until no change is left that has not been told.
     pub async fn all_told(&self) {
-        loop {
-            let mut told = pin!(self.told.notified());
-            told.as_mut().enable();
-            let all = {
-                let state = self.lock();
-                state.changed.is_empty() && state.telling.is_none()
-            };
-            if all {
+        let told = {
+            let mut state = self.lock();
+            if state.changed.is_empty() && state.telling.is_none() {
                 return;
             }
-            told.await;
-        }
-    }
-
-    fn is_untold(&self, account: AccountId) -> bool {
-        let state = self.lock();
-        state.telling == Some(account) || state.online.get(&account).is_some_and(|online| online.in_changed)
+            let (tell, told) = oneshot::channel();
+            state.waiting_for_all.push(tell);
+            told
+        };
+        let _ = told.await;
     }
 
     /// Whether an account has a session.
@@ -332,16 +345,16 @@ mod tests {
     #[test]
     fn a_change_is_told_when_the_next_one_is_asked_for() {
         let sessions = Sessions::default();
-        assert!(!sessions.is_untold(ANN));
+        assert!(!sessions.lock().is_untold(ANN));
         let (session, _) = sign_in(&sessions);
-        assert!(sessions.is_untold(ANN));
+        assert!(sessions.lock().is_untold(ANN));
         sessions.take_change().unwrap();
-        assert!(sessions.is_untold(ANN));
+        assert!(sessions.lock().is_untold(ANN));
         assert_eq!(sessions.take_change(), None);
-        assert!(!sessions.is_untold(ANN));
+        assert!(!sessions.lock().is_untold(ANN));
         sessions.sign_out(&session);
         sessions.take_change().unwrap();
-        assert!(sessions.is_untold(ANN) && !sessions.is_untold(AccountId(2)));
+        assert!(sessions.lock().is_untold(ANN) && !sessions.lock().is_untold(AccountId(2)));
     }
 
     #[test]

@@ -162,7 +162,7 @@ impl Store {
     }
 
     /// Notes that a mailbox was delivered up to `seq`. Cheap, and never waits: [`Store::keep_cursors`] writes it.
-    /// A crash before that brings the newest entries a second time; a clean stop never does.
+    /// A crash before that brings the newest entries a second time; a clean stop does not.
     pub fn delivered(&self, account: AccountId, seq: Seq) {
         self.cursors.moved(account, seq);
     }

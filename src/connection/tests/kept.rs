@@ -167,8 +167,11 @@ async fn the_roll_says_at_each_moment_whether_a_crash_would_cut_something_short(
         async move { crate::notifier::announce(&shared.core.sessions, &shared.core.store).await }
     });
     serve(connection).await;
+    assert!(systemd.roll().entry(1).is_some(), "nobody has been told");
+    while systemd.roll().entry(1).is_some() {
+        yield_now().await;
+    }
     announcing.abort();
-    assert_eq!(systemd.roll().entry(1), None);
 }
 
 #[tokio::test]
@@ -181,20 +184,54 @@ async fn a_request_that_was_half_read_is_gone_on_with() {
     while !scene.connection.lock().answering {
         yield_now().await;
     }
+    // It waits for more, and more comes after the stop: still no end of the request.
     scene.connection.shared.stop.cancel();
+    scene.peer.write_all(b"more").unwrap();
     serving.await.unwrap();
-    assert_eq!(scene.connection.shared.parked.lock().unwrap().len(), 1);
+    assert!(!is_settled(&systemd));
     let left = scene.keep();
-    // The pause that says that a long request is whole may have been over before.
-    if left.unread.is_empty() {
-        return;
-    }
-    assert_eq!(left.unread, half);
+    assert_eq!(left.unread, [&half[..], b"more"].concat());
+    assert_eq!(left.burst, left.unread.len() as u64);
+
+    // Stopped again, before anything else has come.
+    scene.next_process(&systemd, Some(left.clone()));
+    scene.connection.shared.stop.cancel();
+    serve(Arc::clone(&scene.connection)).await;
+    assert_eq!(scene.keep(), left);
+
     scene.next_process(&systemd, Some(left));
-    let serving = tokio::spawn(serve(Arc::clone(&scene.connection)));
-    scene.peer.write_all(b"ppp").unwrap();
-    assert_eq!(scene.read().await, [0, 3], "a password of 603 bytes");
-    serving.abort();
+    scene.peer.write_all(b" and the end").unwrap();
+    scene.peer.shutdown(std::net::Shutdown::Write).unwrap();
+    serve(Arc::clone(&scene.connection)).await;
+    assert_eq!(scene.read().await, [0, 0], "one request");
+}
+
+#[tokio::test]
+async fn requests_that_lie_in_the_kernel_at_the_stop_are_taken_once_and_in_order() {
+    let systemd = Systemd::new();
+    let mut scene = Scene::with(Some(systemd.handover(&[]))).await;
+    scene.log_in(Seq(0));
+    assert_eq!(scene.read().await[0], 1);
+    let key = scene.connection.session_key().unwrap().bytes();
+    let text = "x".repeat(10_000);
+    for number in 0..12 {
+        let request = [b"\x06", &key[..], b"\rbob\r", format!("{number} {text}").as_bytes()].concat();
+        scene.peer.write_all(&request).unwrap();
+    }
+    // More than is taken at once: in the middle of the rest, this process ends.
+    scene.connection.stream.readable().await.unwrap();
+    scene.connection.shared.stop.cancel();
+    serve(Arc::clone(&scene.connection)).await;
+    let left = scene.keep();
+    assert!(!left.unread.is_empty() && left.unread.len() < text.len(), "{}", left.unread.len());
+    scene.next_process(&systemd, Some(left));
+    scene.peer.shutdown(std::net::Shutdown::Write).unwrap();
+    serve(Arc::clone(&scene.connection)).await;
+    let limits = crate::store::PageLimits { entries: 100, bytes: usize::MAX };
+    let store = &scene.connection.shared.core.store;
+    let page = store.mailbox_page(scene.bob, Seq(0), limits).await.unwrap();
+    let numbers: Vec<_> = page.entries.iter().map(|entry| entry.message.text.split(' ').next().unwrap()).collect();
+    assert_eq!(numbers, ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11"]);
 }
 
 #[tokio::test]
