@@ -1,8 +1,11 @@
 //! What the daemon gives systemd to keep, so that connections outlive it. What becomes of it with real systemd is played
 //! by tests/system.
 
-use crate::support::{Peer, Setup};
+use crate::support::{Peer, Person, Setup};
 use nix::sys::signal::Signal;
+use std::io::Read;
+use std::net::TcpListener;
+use std::os::unix::net::UnixStream;
 
 #[test]
 fn where_systemd_keeps_nothing_the_daemon_says_so_and_connections_end_with_it() {
@@ -11,6 +14,34 @@ fn where_systemd_keeps_nothing_the_daemon_says_so_and_connections_end_with_it() 
     let mut ann = server.person("ann");
     server.signal(Signal::SIGTERM);
     assert_eq!(ann.peer.receive_or_end(), None);
+}
+
+#[test]
+fn what_was_kept_when_there_was_a_store_is_closed_without_one() {
+    for name in ["c1", "state", "roll"] {
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = socket.local_addr().unwrap();
+        let (mut peer, kept) = UnixStream::pair().unwrap();
+        let variables = format!("LISTEN_FDS=2 LISTEN_FDNAMES=classic:{name}");
+        let server = Setup::new().hand_over([socket.into(), kept.into()], &variables).start();
+        server.logged("what the process before has left is closed: systemd keeps nothing for us now");
+        assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+        Person::sign_up(Peer::connect(address), "ann").barrier();
+    }
+}
+
+#[test]
+fn a_listener_that_somebody_has_put_into_the_store_is_taken_out_and_not_served() {
+    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+    let (address, copy) = (socket.local_addr().unwrap(), socket.try_clone().unwrap());
+    let server = Setup::new()
+        .environment("FDSTORE", "10002")
+        .hand_over([socket.into(), copy.into()], "LISTEN_FDS=2 LISTEN_FDNAMES=classic:control")
+        .start();
+    let told = "systemd kept a socket that is none to keep, or a name that is a socket's; it is closed";
+    assert_eq!(server.logged(told)["name"], "control");
+    assert_eq!(server.notified("FDNAME=control"), "FDSTOREREMOVE=1\nFDNAME=control\n");
+    Person::sign_up(Peer::connect(address), "ann").barrier();
 }
 
 #[test]
