@@ -17,6 +17,15 @@ fn where_systemd_keeps_nothing_the_daemon_says_so_and_connections_end_with_it() 
 }
 
 #[test]
+fn where_systemd_does_not_say_what_it_keeps_the_unit_does() {
+    let server = Setup::new().environment("DESCRIPTOR_STORE_MAX", "10002").start();
+    server.notified("FDNAME=roll");
+    // What systemd says counts.
+    let server = Setup::new().environment("DESCRIPTOR_STORE_MAX", "10002").environment("FDSTORE", "0").start();
+    server.logged("connections end with this process: systemd keeps no descriptors for it");
+}
+
+#[test]
 fn what_was_kept_when_there_was_a_store_is_closed_without_one() {
     for name in ["c1", "state", "roll"] {
         let socket = TcpListener::bind("127.0.0.1:0").unwrap();
@@ -83,7 +92,7 @@ fn more_connections_than_systemd_keeps_are_a_fault_of_the_configuration() {
     assert_eq!(
         few.with(78),
         "connections.max is 99, but systemd keeps 98 connections for us when the daemon restarts: set \
-         FileDescriptorStoreMax=101 in messengerd.service (systemctl edit), or connections.max = 98"
+         FileDescriptorStoreMax=101 (before systemd 254 also Environment=DESCRIPTOR_STORE_MAX=101) in messengerd.service (systemctl edit), or connections.max = 98"
     );
     let many = Setup::new().environment("FDSTORE", "100000").set("connections.max=25001").fail();
     assert!(many.with(78).starts_with("connections.max is 25001, but no more than 25000 can outlive the daemon"));
