@@ -49,8 +49,9 @@ pub enum StartError {
     /// systemd keeps fewer descriptors than there may be connections.
     #[error(
         "connections.max is {connections}, but systemd keeps {kept} connections for us when the daemon restarts: \
-         set FileDescriptorStoreMax={} in messengerd.service (systemctl edit), or connections.max = {kept}",
-        .connections + NO_CONNECTIONS
+         set FileDescriptorStoreMax={needed} (before systemd 254 also Environment=DESCRIPTOR_STORE_MAX={needed}) in \
+         messengerd.service (systemctl edit), or connections.max = {kept}",
+        needed = .connections + NO_CONNECTIONS
     )]
     DescriptorStore {
         /// `connections.max`.
@@ -61,7 +62,7 @@ pub enum StartError {
     /// More connections are configured than any process can be passed.
     #[error(
         "connections.max is {connections}, but no more than {} can outlive the daemon; set it so, or \
-         FileDescriptorStoreMax=0 and Environment=FDSTORE=0 in messengerd.service (systemctl edit) to do without",
+         FileDescriptorStoreMax=0 and Environment=DESCRIPTOR_STORE_MAX=0 in messengerd.service (systemctl edit) to do without",
         roll::LINES
     )]
     TooManyToKeep {

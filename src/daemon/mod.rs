@@ -71,7 +71,7 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     let notifier = Notifier::from_environment();
 
     let keeping = takeover::store(&notifier, settings)?;
-    let (sockets, stored) = sockets::open(settings, keeping.is_some())?;
+    let (sockets, stored) = sockets::open(settings, keeping.as_ref())?;
     let directory = state_directory::choose(settings, &state_directory::Surroundings::of_this_process())?;
     let wanted = Wanted { user: settings.process.user.clone(), group: settings.process.group.clone() };
     let identity = privileges::plan(&wanted, &directory)?;

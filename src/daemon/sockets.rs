@@ -1,6 +1,8 @@
 //! The listeners: what systemd passed, else what the configuration names.
 
 use crate::config::{ListenAddress, Settings};
+use crate::handover;
+use crate::host::descriptor_store::DescriptorStore;
 use crate::host::journal::Chain;
 use crate::host::privileges::Identity;
 use crate::host::sockets::{self, Listener, NamedListener, Reach, SocketError, Stored, TcpOptions};
@@ -37,11 +39,31 @@ pub(super) struct Open {
 /// Takes what systemd passed; where it passed none of a name, binds what the configuration says: `listen.classic`,
 /// `listen.control`. Before there are threads, and before privileges go. With a `store` of descriptors comes what was
 /// in it.
-pub(super) fn open(settings: &Settings, store: bool) -> Result<(Sockets, Vec<Stored>), SocketError> {
-    let inherited = sockets::inherited(&[CLASSIC, CONTROL], store)?;
+pub(super) fn open(
+    settings: &Settings,
+    store: Option<&DescriptorStore>,
+) -> Result<(Sockets, Vec<Stored>), SocketError> {
+    let inherited = sockets::inherited(&[CLASSIC, CONTROL], store.is_some(), handover::is_name)?;
+    tell_closed(&inherited.closed, store);
     let (control, classic): (Vec<_>, Vec<_>) = inherited.listeners.into_iter().partition(|named| named.name == CONTROL);
     let sockets = Sockets { clients: open_classic(classic, settings)?, control: open_control(control, settings)? };
     Ok((sockets, inherited.stored))
+}
+
+/// Where there is a store, they would come again.
+fn tell_closed(names: &[String], store: Option<&DescriptorStore>) {
+    let Some(store) = store else {
+        if !names.is_empty() {
+            let descriptors = names.len();
+            tracing::info!(descriptors, "what the process before has left is closed: systemd keeps nothing for us now");
+        }
+        return;
+    };
+    for name in names {
+        tracing::warn!(name, "systemd kept a socket that is none to keep, or a name that is a socket's; it is closed");
+        // If that is lost, it is logged, and the next process tries again.
+        let _ = store.remove(name);
+    }
 }
 
 fn open_classic(inherited: Vec<NamedListener>, settings: &Settings) -> Result<Vec<Open>, SocketError> {

@@ -43,6 +43,12 @@ const ROLL: &str = "roll";
 /// The state's name in the store.
 const STATE: &str = "state";
 
+/// Whether something of that name in the store is ours.
+#[must_use]
+pub fn is_name(name: &str) -> bool {
+    matches!(name, ROLL | STATE) || roll::index(name).is_some()
+}
+
 /// How the next process will find things. One for the whole daemon.
 pub struct Handover {
     roll: Arc<Roll>,

@@ -27,12 +27,13 @@ pub struct DescriptorStore {
 
 impl DescriptorStore {
     /// The store that systemd has for this process, if it has: `FDSTORE` in the environment says for how many
-    /// descriptors. systemd sets it from version 254 on; a unit for older ones sets it itself.
+    /// descriptors. systemd sets it from version 254 on; for older ones the unit says it, as `DESCRIPTOR_STORE_MAX`.
     ///
     /// # Errors
     /// What the kernel said to two more descriptors.
     pub fn from_environment(notifier: &Notifier) -> io::Result<Option<Self>> {
-        let max = std::env::var("FDSTORE").ok().and_then(|max| max.parse().ok()).unwrap_or(0);
+        let max = std::env::var_os("FDSTORE").or_else(|| std::env::var_os("DESCRIPTOR_STORE_MAX"));
+        let max = max.and_then(|max| max.to_str()?.parse().ok()).unwrap_or(0);
         if max == 0 || !notifier.is_on() {
             return Ok(None);
         }

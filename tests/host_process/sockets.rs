@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::{UnixDatagram, UnixListener, UnixStream};
 use std::process::Stdio;
 
 pub(crate) const SCENES: &[Named] = &[
@@ -19,23 +19,32 @@ pub(crate) const SCENES: &[Named] = &[
     ("sockets::sockets_for_another_process_are_left_alone", sockets_for_another_process),
     ("sockets::what_the_store_kept_comes_beside_the_listeners", what_the_store_kept),
     ("sockets::a_listener_of_an_unknown_name_is_not_from_the_store", a_listener_is_not_from_the_store),
+    ("sockets::without_a_store_what_one_has_kept_is_closed", without_a_store),
+    ("sockets::behind_what_was_kept_nothing_is_listened_on", behind_what_was_kept),
+    ("sockets::a_copy_of_a_listener_is_from_the_store_whatever_its_name", a_copy_of_a_listener),
+    ("sockets::what_is_kept_under_the_name_of_a_listener_is_closed", kept_under_the_name_of_a_listener),
+    ("sockets::with_a_store_too_a_unit_of_another_kind_is_refused", a_unit_of_another_kind),
     ("sockets::without_systemd_there_are_none", without_systemd),
     ("sockets::a_count_that_is_too_high_is_an_error", a_count_that_is_too_high),
 ];
 
+fn is_ours(name: &str) -> bool {
+    name == "c1a"
+}
+
 /// Takes the listeners named `arguments`, and one connection from each.
 pub(crate) fn socket_activated(arguments: &[String]) -> Value {
     let known: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = inherited(&known, std::env::var_os("STORE").is_some());
+    let outcome = inherited(&known, std::env::var_os("STORE").is_some(), is_ours);
     let left: Vec<String> = std::env::vars().map(|(name, _)| name).filter(|name| name.starts_with("LISTEN_")).collect();
     match outcome {
         Ok(found) => {
             let listeners: Vec<Value> =
                 found.listeners.iter().map(|named| describe(&named.name, &named.listener)).collect();
             let stored: Vec<Value> = found.stored.into_iter().map(|(name, kept)| greet(&name, kept)).collect();
-            let again = inherited(&known, true).unwrap();
-            let again = again.listeners.len() + again.stored.len();
-            json!({ "listeners": listeners, "stored": stored, "left": left, "again": again })
+            let again = inherited(&known, true, is_ours).unwrap();
+            let again = again.listeners.len() + again.stored.len() + again.closed.len();
+            json!({ "listeners": listeners, "stored": stored, "closed": found.closed, "left": left, "again": again })
         }
         Err(error) => json!({ "error": error.to_string(), "exit": error.exit() as u8, "left": left }),
     }
@@ -67,12 +76,15 @@ fn greet(name: &str, kept: OwnedFd) -> Value {
 
 /// Starts a child as systemd would, with one or two sockets, and asks it for listeners named `classic` or `control`.
 fn activate(sockets: Vec<OwnedFd>, variables: &str) -> Value {
-    let moves = match sockets.len() {
-        0 => "",
-        1 => "exec 3<&0",
-        2 => "exec 3<&0 4<&1",
-        more => panic!("the shell has no room for {more}"),
-    };
+    let order: Vec<usize> = (0..sockets.len()).collect();
+    activate_with_copies(sockets, &order, variables)
+}
+
+/// The same; `order` says which of the sockets is at 3 and so on, and one may be there twice.
+fn activate_with_copies(sockets: Vec<OwnedFd>, order: &[usize], variables: &str) -> Value {
+    assert!(sockets.len() <= 2, "the shell has no room for more");
+    let moves: Vec<String> = (3..).zip(order).map(|(to, from)| format!("exec {to}<&{from}")).collect();
+    let moves = moves.join("\n");
     // What the child says goes to standard error, since standard output may be a socket on its way to 4.
     let script = format!("{moves}\nexec 0</dev/null 1>&2\nexport {variables}\nexec \"$0\" \"$@\"");
     let mut command = child_of_shell(&script, "socket-activated");
@@ -89,6 +101,11 @@ fn tcp_with_a_client() -> (OwnedFd, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     (listener.into(), client)
+}
+
+/// What a child says that takes what was passed.
+fn all(listeners: &[Value], stored: &[Value], closed: &[&str]) -> Value {
+    json!({ "listeners": listeners, "stored": stored, "closed": closed, "left": [], "again": 0 })
 }
 
 fn taken(name: &str, kind: &str) -> Value {
@@ -109,7 +126,7 @@ fn two_tcp_listeners_share_a_name() -> Scene {
     let variables = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=classic:classic LISTEN_FDS_FIRST_FD=7";
     let said = activate(vec![first, second], variables);
     let both = [taken("classic", "tcp"), taken("classic", "tcp")];
-    assert_eq!(said, json!({ "listeners": both, "stored": [], "left": [], "again": 0 }));
+    assert_eq!(said, all(&both, &[], &[]));
     Scene::Played
 }
 
@@ -121,7 +138,7 @@ fn a_unix_listener_beside_a_tcp_listener() -> Scene {
     let (tcp, _client2) = tcp_with_a_client();
     let said = activate(vec![unix.into(), tcp], "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=control:classic");
     let both = [taken("control", "unix"), taken("classic", "tcp")];
-    assert_eq!(said, json!({ "listeners": both, "stored": [], "left": [], "again": 0 }));
+    assert_eq!(said, all(&both, &[], &[]));
     Scene::Played
 }
 
@@ -173,7 +190,7 @@ fn what_the_store_kept() -> Scene {
     let variables = "STORE=1 LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=classic:c1a";
     let said = activate(vec![listener, kept.into()], variables);
     let stored = [json!({ "name": "c1a", "close-on-exec": true })];
-    assert_eq!(said, json!({ "listeners": [taken("classic", "tcp")], "stored": stored, "left": [], "again": 0 }));
+    assert_eq!(said, all(&[taken("classic", "tcp")], &stored, &[]));
     let mut heard = String::new();
     peer.read_to_string(&mut heard).unwrap();
     assert_eq!(heard, "c1a");
@@ -188,10 +205,88 @@ fn a_listener_is_not_from_the_store() -> Scene {
     Scene::Played
 }
 
+fn without_a_store() -> Scene {
+    let (listener, _client) = tcp_with_a_client();
+    let (mut peer, kept) = UnixStream::pair().unwrap();
+    let variables = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=classic:c1a";
+    let said = activate(vec![listener, kept.into()], variables);
+    assert_eq!(said, all(&[taken("classic", "tcp")], &[], &["c1a"]));
+    assert_eq!(peer.read(&mut [0]).unwrap(), 0);
+    // What is not ours is a socket unit's.
+    let said = activate(vec![UnixStream::pair().unwrap().0.into()], "LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=c1b");
+    assert!(said["error"].as_str().unwrap().starts_with("descriptor 3 from systemd is named \"c1b\""), "{said}");
+    Scene::Played
+}
+
+fn behind_what_was_kept() -> Scene {
+    let (listener, _client) = tcp_with_a_client();
+    let (_peer, kept) = UnixStream::pair().unwrap();
+    let stored = [json!({ "name": "c1a", "close-on-exec": true })];
+    // By systemd's order it is not a unit's: neither as what we listen on, nor under any other name.
+    let variables = "STORE=1 LISTEN_PID=$$ LISTEN_FDS=4 LISTEN_FDNAMES=c1a:classic:messengerd.socket:control";
+    let said = activate_with_copies(vec![listener, kept.into()], &[1, 0, 0, 1], variables);
+    assert_eq!(said, all(&[], &stored, &["classic", "messengerd.socket", "control"]));
+    // Nor without a store.
+    let (listener, _client) = tcp_with_a_client();
+    let (_peer, kept) = UnixStream::pair().unwrap();
+    let variables = "LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=c1a:classic";
+    assert_eq!(activate(vec![kept.into(), listener], variables), all(&[], &[], &["c1a", "classic"]));
+    Scene::Played
+}
+
+fn a_copy_of_a_listener() -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    // systemd passes first what was stored last, so it may stand right behind the units' sockets.
+    for (place, name) in ["control", "control", "classic", "c1a", "stranger"].into_iter().enumerate() {
+        let (tcp, _client) = tcp_with_a_client();
+        let path = folder.path().join(place.to_string());
+        let unix = UnixListener::bind(&path).unwrap();
+        let _client2 = UnixStream::connect(&path).unwrap();
+        let variables = format!("STORE=1 LISTEN_PID=$$ LISTEN_FDS=3 LISTEN_FDNAMES=classic:classic:{name}");
+        let said = activate_with_copies(vec![tcp, unix.into()], &[0, 1, place % 2], &variables);
+        assert_eq!(said, all(&[taken("classic", "tcp"), taken("classic", "unix")], &[], &[name]));
+    }
+    Scene::Played
+}
+
+fn kept_under_the_name_of_a_listener() -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let connection: OwnedFd = UnixStream::pair().unwrap().0.into();
+    let datagrams: OwnedFd = UnixDatagram::unbound().unwrap().into();
+    let file: OwnedFd = std::fs::File::create(folder.path().join("file")).unwrap().into();
+    for kept in [connection, datagrams, file] {
+        // A listener that comes behind may still be a unit's.
+        let (listener, _client) = tcp_with_a_client();
+        let variables = "STORE=1 LISTEN_PID=$$ LISTEN_FDS=2 LISTEN_FDNAMES=control:classic";
+        let said = activate(vec![kept, listener], variables);
+        assert_eq!(said, all(&[taken("classic", "tcp")], &[], &["control"]));
+    }
+    Scene::Played
+}
+
+fn a_unit_of_another_kind() -> Scene {
+    let folder = tempfile::tempdir().unwrap();
+    let (socket, pipe) = (folder.path().join("socket"), folder.path().join("pipe"));
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let pipe = std::fs::File::options().read(true).write(true).open(pipe).unwrap();
+    let datagrams = UdpSocket::bind("127.0.0.1:0").unwrap();
+    let unix_datagrams = UnixDatagram::bind(socket).unwrap();
+    let sequential = socket2::Socket::new(socket2::Domain::UNIX, socket2::Type::SEQPACKET, None).unwrap();
+    sequential.bind(&socket2::SockAddr::unix(folder.path().join("sequential")).unwrap()).unwrap();
+    sequential.listen(1).unwrap();
+    for other in [datagrams.into(), unix_datagrams.into(), pipe.into(), sequential.into()] {
+        let said = activate(vec![other], "STORE=1 LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=classic");
+        let error = said["error"].as_str().unwrap_or_else(|| panic!("{said}"));
+        assert!(error.starts_with("descriptor 3 from systemd, named \"classic\", is no listening TCP"), "{error}");
+        assert_eq!(said["exit"], 78);
+    }
+    Scene::Played
+}
+
 fn sockets_for_another_process() -> Scene {
     let (socket, _client) = tcp_with_a_client();
     let said = activate(vec![socket], "LISTEN_PID=1 LISTEN_FDS=1 LISTEN_FDNAMES=classic");
-    assert_eq!(said, json!({ "listeners": [], "stored": [], "left": [], "again": 0 }));
+    assert_eq!(said, all(&[], &[], &[]));
     Scene::Played
 }
 
@@ -201,7 +296,7 @@ fn without_systemd() -> Scene {
         ["NOTHING=", "LISTEN_FDNAMES=left:over", "LISTEN_FDS=3", "LISTEN_PID=$$ LISTEN_FDS=0 LISTEN_FDNAMES="]
     {
         let said = activate(Vec::new(), variables);
-        assert_eq!(said, json!({ "listeners": [], "stored": [], "left": [], "again": 0 }), "{variables}");
+        assert_eq!(said, all(&[], &[], &[]), "{variables}");
     }
     Scene::Played
 }

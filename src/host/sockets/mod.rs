@@ -43,6 +43,8 @@ pub struct Inherited {
     pub listeners: Vec<NamedListener>,
     /// What was in the store of descriptors.
     pub stored: Vec<Stored>,
+    /// The names of what was in the store and is not for there, or is of no use without one. It is closed.
+    pub closed: Vec<String>,
 }
 
 /// A descriptor from the store, with the name that it was stored under.
