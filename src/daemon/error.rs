@@ -2,7 +2,7 @@
 
 use crate::config::Faults;
 use crate::domain::exit::Exit;
-use crate::handover::{NO_CONNECTIONS, roll};
+use crate::handover::{OUR_OWN, roll};
 use crate::host::journal::{Chain, LogError};
 use crate::host::privileges::{PrivilegeError, StateDirectoryError};
 use crate::host::sandbox::SandboxError;
@@ -50,7 +50,7 @@ pub enum StartError {
     #[error(
         "connections.max is {connections}, but systemd keeps {kept} connections for us when the daemon restarts: \
          set FileDescriptorStoreMax={} in messengerd.service (systemctl edit), or connections.max = {kept}",
-        .connections + NO_CONNECTIONS
+        .connections + OUR_OWN
     )]
     DescriptorStore {
         /// `connections.max`.
