@@ -6,6 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::PathBuf;
 
+/// Longer than any machine is busy. What is waited for comes at once, or never.
+const NEVER: Duration = Duration::from_mins(1);
+
 struct Connection(UnixStream);
 
 impl Descriptor for Connection {
@@ -37,7 +40,9 @@ impl Scene {
     }
 
     fn systemd(&self) -> UnixDatagram {
-        UnixDatagram::bind(&self.path).unwrap()
+        let systemd = UnixDatagram::bind(&self.path).unwrap();
+        systemd.set_read_timeout(Some(NEVER)).unwrap();
+        systemd
     }
 
     fn line(&self, index: usize) -> Line {
@@ -46,7 +51,8 @@ impl Scene {
 
     /// Waits until one of the first lines is free, and takes it.
     fn next_of_the_first(&self, count: usize) -> usize {
-        loop {
+        let began = Instant::now();
+        while began.elapsed() < NEVER {
             let index = self.roll.enter(0).unwrap();
             if index <= count {
                 return index;
@@ -54,6 +60,7 @@ impl Scene {
             self.roll.give_back(index);
             std::thread::yield_now();
         }
+        panic!("none of the first {count} lines was given back");
     }
 }
 
