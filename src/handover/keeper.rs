@@ -158,8 +158,9 @@ impl Keeping {
             self.again_at = Instant::now();
             self.carry_out(work);
         }
-        if !self.again.is_empty() {
-            let lost = self.again.len();
+        let is_lost = |work: &&Work| matches!(work, Work::Put(_, connection) if connection.strong_count() > 0);
+        let lost = self.again.iter().filter(is_lost).count();
+        if lost > 0 {
             tracing::error!(lost, "systemd takes no descriptors: so many connections end with this process");
         }
     }
