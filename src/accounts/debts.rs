@@ -3,13 +3,13 @@
 use super::Accounts;
 use super::throttle::Source;
 use crate::domain::Login;
-use crate::handover::state::{Debt, Debts};
+use crate::handover::state::{self, Debt, Debts};
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 /// As many of each kind are left to the next process: those who owe most.
-const MOST: usize = 10_000;
+const MOST: usize = state::DEBTS;
 /// Nobody owes for longer than that, whatever a state says.
 const LONGEST: Duration = Duration::from_hours(24);
 

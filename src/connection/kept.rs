@@ -91,6 +91,10 @@ impl Connection {
             ..State::default()
         };
         let connection = Self::with(stream, peer, shared, Some(line), state);
+        if let Some(line) = &connection.line {
+            // If it is stored, that was enough.
+            line.keep_now(connection.as_descriptor());
+        }
         if let Some(session) = session {
             let subscriber = Arc::<Self>::clone(&connection);
             let sessions = &connection.shared.core.sessions;

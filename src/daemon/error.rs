@@ -2,7 +2,7 @@
 
 use crate::config::Faults;
 use crate::domain::exit::Exit;
-use crate::handover::{NO_CONNECTIONS, roll};
+use crate::handover::{OUR_OWN, roll};
 use crate::host::journal::{Chain, LogError};
 use crate::host::privileges::{PrivilegeError, StateDirectoryError};
 use crate::host::sandbox::SandboxError;
@@ -51,7 +51,7 @@ pub enum StartError {
         "connections.max is {connections}, but systemd keeps {kept} connections for us when the daemon restarts: \
          set FileDescriptorStoreMax={needed} (before systemd 254 also Environment=DESCRIPTOR_STORE_MAX={needed}) in \
          messengerd.service (systemctl edit), or connections.max = {kept}",
-        needed = .connections + NO_CONNECTIONS
+        needed = .connections + OUR_OWN
     )]
     DescriptorStore {
         /// `connections.max`.

@@ -4,7 +4,7 @@ use super::StartError;
 use crate::config::Settings;
 use crate::connection::{Connection, Shared, Stream};
 use crate::domain::{AccountId, Login};
-use crate::handover::{Handover, Inheritance, Kept, NO_CONNECTIONS, roll, state};
+use crate::handover::{Gone, Handover, Inheritance, Kept, OUR_OWN, roll, state};
 use crate::host::descriptor_store::DescriptorStore;
 use crate::host::notify::Notifier;
 use crate::host::sockets::Stored;
@@ -36,8 +36,8 @@ pub(super) fn store(notifier: &Notifier, settings: &Settings) -> Result<Option<D
     if connections > roll::LINES {
         return Err(StartError::TooManyToKeep { connections });
     }
-    if connections + NO_CONNECTIONS > store.max() {
-        return Err(StartError::DescriptorStore { connections, kept: store.max().saturating_sub(NO_CONNECTIONS) });
+    if connections + OUR_OWN > store.max() {
+        return Err(StartError::DescriptorStore { connections, kept: store.max().saturating_sub(OUR_OWN) });
     }
     Ok(Some(store))
 }
@@ -57,9 +57,8 @@ impl Left {
 
     /// From now on, the next process is thought of.
     pub(super) fn begin(self) -> Result<(Handover, Heirs), StartError> {
-        let Inheritance { roll, kept, gone, orderly, debts } = self.inheritance;
-        let lines: Vec<usize> = kept.iter().map(|kept| kept.line).collect();
-        let handover = Handover::begin(self.store, roll, &lines)
+        let Inheritance { roll, kept, gone, stored, orderly, debts } = self.inheritance;
+        let handover = Handover::begin(self.store, roll, &stored)
             .map_err(|source| StartError::Runtime { doing: "keeping connections for the next process", source })?;
         Ok((handover, Heirs { kept, gone, orderly, debts }))
     }
@@ -68,7 +67,7 @@ impl Left {
 /// Connections that wait to be gone on with.
 pub(super) struct Heirs {
     kept: Vec<Kept>,
-    gone: Vec<AccountId>,
+    gone: Vec<Gone>,
     orderly: bool,
     debts: state::Debts,
 }
@@ -83,26 +82,30 @@ impl Heirs {
             Some(state) => state.session.as_ref().map(|session| AccountId(session.account)),
             None => kept.entry.session.map(|(account, _)| account),
         };
-        let accounts = self.kept.iter().filter_map(whose).chain(self.gone.iter().copied()).collect();
+        let accounts = self.kept.iter().filter_map(whose).chain(self.gone.iter().map(|gone| gone.account)).collect();
         let logins = shared.core.store.logins(accounts).await.unwrap_or_else(|error| {
             tracing::error!(error = %error.chain(), "the accounts of those who were online can't be read");
             HashMap::new()
         });
         let mut connections = Vec::with_capacity(found);
+        let mut gone: Vec<AccountId> = self.gone.iter().map(|gone| gone.account).collect();
         for kept in std::mem::take(&mut self.kept) {
             let account = whose(&kept);
             match go_on(kept, shared, &logins) {
                 Ok(connection) => connections.push(connection),
                 Err(error) => {
                     tracing::info!(error, "a connection can't be gone on with, and is closed");
-                    self.gone.extend(account);
+                    gone.extend(account);
                 }
             }
         }
-        for account in self.gone {
+        for account in gone {
             if let Some(login) = logins.get(&account) {
                 shared.core.sessions.was_online(account, login.clone());
             }
+        }
+        for gone in self.gone {
+            drop(shared.handover.as_ref().map(|handover| handover.take_up(gone.line)));
         }
         if found > 0 {
             let (connections, milliseconds) = (connections.len(), began.elapsed().as_millis());
@@ -166,7 +169,7 @@ pub(super) async fn leave(shared: &Shared) {
     let parked = || shared.parked.lock().unwrap_or_else(PoisonError::into_inner).clone();
     wait_for_what_is_under_way(&parked()).await;
     let parked = parked();
-    let mut room = state::MAX / 2;
+    let mut room = state::ROOM;
     let mut connections = Vec::with_capacity(parked.len());
     for connection in &parked {
         let Some(kept) = connection.keep() else { continue };

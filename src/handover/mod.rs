@@ -22,7 +22,7 @@ pub mod keeper;
 pub mod roll;
 pub mod state;
 
-pub use inheritance::{Inheritance, Kept};
+pub use inheritance::{Gone, Inheritance, Kept};
 pub use keeper::{Descriptor, Line};
 pub use state::StateFault;
 
@@ -35,8 +35,8 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 
-/// Descriptors in the store that are no connections: the roll and the state.
-pub const NO_CONNECTIONS: usize = 2;
+/// Descriptors of our own in the store, besides those of connections: the roll and the state.
+pub const OUR_OWN: usize = 2;
 
 /// The roll's name in the store.
 const ROLL: &str = "roll";
@@ -56,14 +56,15 @@ pub struct Handover {
 }
 
 impl Handover {
-    /// Begins to keep: the roll now, connections as they come, and none of those that were inherited once more.
+    /// Begins to keep: the roll now, connections as they come, and none of those once more whose lines are `stored`
+    /// ([`Inheritance::stored`]).
     ///
     /// # Errors
     /// When there is no thread to be had, or systemd does not take the roll.
-    pub fn begin(store: DescriptorStore, roll: Roll, inherited: &[usize]) -> io::Result<Self> {
+    pub fn begin(store: DescriptorStore, roll: Roll, stored: &[usize]) -> io::Result<Self> {
         store.put(ROLL, roll.file())?;
         let roll = Arc::new(roll);
-        let keeper = Keeper::start(store, Arc::clone(&roll), inherited)?;
+        let keeper = Keeper::start(store, Arc::clone(&roll), stored)?;
         Ok(Self { roll, keeper })
     }
 
@@ -74,7 +75,7 @@ impl Handover {
         Some(Line::new(Arc::clone(&self.roll), self.keeper.tasks(), index))
     }
 
-    /// The line of a connection that was inherited.
+    /// The line of a connection that was inherited, or that of one that is [`Gone`].
     #[must_use]
     pub fn take_up(&self, index: usize) -> Line {
         Line::new(Arc::clone(&self.roll), self.keeper.tasks(), index)

@@ -5,11 +5,13 @@
 //! in its mailbox.
 //!
 //! The layout is for processes of this machine: numbers of 64 bits, eight for each line; the first line is the head.
+//! Whoever changes it raises the last byte of its form, and the upgrade to that version closes all connections, those that an
+//! orderly stop has left in a [`state`](super::state) as well: the cookies that tell whose socket is whose are only here.
 
 use crate::domain::{AccountId, Seq, SessionKey};
 use crate::host::memory_file::SharedNumbers;
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashSet};
 use std::io;
 use std::num::NonZero;
 use std::os::fd::{BorrowedFd, OwnedFd};
@@ -167,6 +169,11 @@ impl Roll {
         self.closed.store(true, Release);
     }
 
+    /// Free lines of which nobody gets one until it is given back: something is in the store under their names.
+    pub(super) fn withhold(&self, lines: &HashSet<usize>) {
+        self.lock().given_back.retain(|Reverse(index)| !lines.contains(index));
+    }
+
     /// Nobody has the line any more, nor is anything in the store under its name.
     pub fn give_back(&self, index: usize) {
         self.leave(index);
@@ -208,9 +215,14 @@ impl Roll {
         Some(Entry { settled, cookie: read(COOKIE), session, written: Seq(read(WRITTEN)) })
     }
 
+    /// Whether no connection has the line. Something may be in the store under its name for all that.
+    pub(super) fn is_free(&self, index: usize) -> bool {
+        self.number(index, MARK).load(Acquire) == FREE
+    }
+
     /// The lines that are taken.
     pub fn taken(&self) -> impl Iterator<Item = usize> {
-        (1..=LINES).filter(|index| self.number(*index, MARK).load(Acquire) != FREE)
+        (1..=LINES).filter(|index| !self.is_free(*index))
     }
 }
 

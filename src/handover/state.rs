@@ -3,9 +3,16 @@
 //! The form is CBOR (RFC 8949): maps with numbered fields, behind a head with version, length and checksum. **Within one
 //! major version, fields are added and never changed**: an older reader passes over what it does not know, a newer one has
 //! a default for what is not there. Whoever breaks that raises `MAJOR`, and connections then go by the roll.
+//!
+//! Without the roll a state is worth nothing: only the roll has the cookies that say which socket a line is about. So
+//! after an upgrade to another form of the roll all connections are closed, however orderly the stop was.
+//!
+//! Whatever the bytes say, reading takes no more memory than a small multiple of [`MAX`].
 
+use super::roll;
 use crate::domain::{AccountId, Login, Seq, SessionKey};
 use blake2::{Blake2s256, Digest};
+use minicbor::decode::{Decoder, Error};
 use minicbor::{Decode, Encode};
 
 /// A state of another one is not read.
@@ -17,18 +24,31 @@ const MAGIC: &[u8; 8] = b"msgstate";
 /// Magic, versions, length, checksum.
 const HEAD: usize = 8 + 2 + 2 + 8 + 32;
 
-/// The longest state that is written or read, in bytes. A connection that has no room in it is closed.
-pub const MAX: u64 = 64 << 20;
+/// The longest state that is written or read, in bytes: 16 MiB.
+pub const MAX: u64 = 16 << 20;
+/// As much of it as connections may take, by their [`Connection::size`]; the other half is for debts. 10,000 connections
+/// for whom nothing waits take 1.5 MB; the rest is for what waits. A connection that has no room is closed.
+pub const ROOM: u64 = MAX / 2;
+/// Debts of each kind.
+pub const DEBTS: usize = 10_000;
+
+/// What a connection takes at the most, but for what is of any length: [`Connection::size`].
+const CONNECTION_SIZE: usize = 100;
+/// What a packet takes at the most, but for what is of any length.
+const PACKET_SIZE: usize = 40;
+/// There is no room for more packets, of all connections.
+const PACKETS: u64 = ROOM / PACKET_SIZE as u64;
 
 /// Everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[cbor(map, context_bound = "AsMut<Rest>")]
 pub struct State {
     /// The roll's when this was written.
     #[n(0)]
     pub epoch: u64,
     /// Each connection that goes on.
     #[n(1)]
+    #[cbor(decode_with = "each_connection")]
     pub connections: Vec<Connection>,
     /// What failed log-ins have cost, so that a restart is no new budget.
     #[n(2)]
@@ -42,11 +62,11 @@ pub struct State {
 pub struct Debts {
     /// By login.
     #[n(0)]
-    #[cbor(default)]
+    #[cbor(default, decode_with = "each_debt")]
     pub logins: Vec<Debt>,
     /// By source: an IP address (of IPv6, the first of its /64), or `user` and a number.
     #[n(1)]
-    #[cbor(default)]
+    #[cbor(default, decode_with = "each_debt")]
     pub sources: Vec<Debt>,
 }
 
@@ -64,7 +84,7 @@ pub struct Debt {
 
 /// One connection.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
+#[cbor(map, context_bound = "AsMut<Rest>")]
 pub struct Connection {
     /// Its line in the roll, which has its name in the store, its protocol, and its socket's cookie.
     #[n(0)]
@@ -87,7 +107,61 @@ pub struct Connection {
     pub under_way: Option<Packet>,
     /// What is to be written after that. Mail is not among it: it waits in its mailbox.
     #[n(6)]
+    #[cbor(decode_with = "each_packet")]
     pub waiting: Vec<Packet>,
+}
+
+/// How many more packets there may be while a state is read. A list in memory takes many times what it takes in CBOR, so
+/// its length counts besides [`MAX`].
+#[derive(Debug)]
+pub struct Rest {
+    packets: u64,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { packets: PACKETS }
+    }
+}
+
+impl AsMut<Self> for Rest {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
+fn list<'b, Ctx, T: Decode<'b, Ctx>>(decoder: &mut Decoder<'b>, ctx: &mut Ctx, most: usize) -> Result<Vec<T>, Error> {
+    let mut list = Vec::new();
+    for item in decoder.array_iter_with(ctx)? {
+        if list.len() == most {
+            return Err(Error::message("a list is longer than any of ours"));
+        }
+        list.push(item?);
+    }
+    Ok(list)
+}
+
+fn each_connection<Ctx: AsMut<Rest>>(decoder: &mut Decoder<'_>, ctx: &mut Ctx) -> Result<Vec<Connection>, Error> {
+    list(decoder, ctx, roll::LINES)
+}
+
+fn each_packet<Ctx: AsMut<Rest>>(decoder: &mut Decoder<'_>, ctx: &mut Ctx) -> Result<Vec<Packet>, Error> {
+    let most = ctx.as_mut().packets;
+    let packets = list(decoder, ctx, usize::try_from(most).unwrap_or(usize::MAX))?;
+    ctx.as_mut().packets = most.saturating_sub(packets.len() as u64);
+    Ok(packets)
+}
+
+fn each_debt<Ctx>(decoder: &mut Decoder<'_>, ctx: &mut Ctx) -> Result<Vec<Debt>, Error> {
+    list(decoder, ctx, DEBTS)
+}
+
+/// The part of a state that says whether it is worth reading.
+#[derive(Decode)]
+#[cbor(map)]
+struct Epoch {
+    #[n(0)]
+    epoch: u64,
 }
 
 /// A session.
@@ -162,11 +236,19 @@ impl From<&crate::sessions::Session> for Session {
 }
 
 impl Connection {
-    /// About as many bytes as it takes.
+    /// As many bytes as it takes at the most.
     #[must_use]
     pub fn size(&self) -> u64 {
-        let packets = self.waiting.iter().chain(&self.under_way).map(|packet| packet.bytes.len() + 300);
-        (self.unread.len() + packets.sum::<usize>() + 400) as u64
+        let packets = self.waiting.iter().chain(&self.under_way).map(Packet::size);
+        let login = self.session.as_ref().map_or(0, |session| session.login.len());
+        (CONNECTION_SIZE + login + self.unread.len() + packets.sum::<usize>()) as u64
+    }
+}
+
+impl Packet {
+    fn size(&self) -> usize {
+        let contact = if let Kind::Status(contact) = &self.kind { contact.len() } else { 0 };
+        PACKET_SIZE + contact + self.bytes.len()
     }
 }
 
@@ -204,7 +286,9 @@ impl State {
     pub fn encode(&self) -> Vec<u8> {
         let mut body = Vec::new();
         // A Vec takes everything.
-        let Ok(()) = minicbor::encode(self, &mut body).map_err(drop) else { return Vec::new() };
+        let Ok(()) = minicbor::encode_with(self, &mut body, &mut Rest::default()).map_err(drop) else {
+            return Vec::new();
+        };
         let mut bytes = Vec::with_capacity(HEAD + body.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&MAJOR.to_be_bytes());
@@ -220,6 +304,26 @@ impl State {
     /// # Errors
     /// Whatever is not exactly as it should be.
     pub fn decode(bytes: &[u8]) -> Result<Self, StateFault> {
+        Self::decode_body(Self::body(bytes)?)
+    }
+
+    /// The same, if it is of this epoch. One of another is not even read.
+    ///
+    /// # Errors
+    /// [`StateFault::OutOfDate`], and as above.
+    pub fn decode_of(epoch: u64, bytes: &[u8]) -> Result<Self, StateFault> {
+        let body = Self::body(bytes)?;
+        let its: Epoch = minicbor::decode(body).map_err(|_| StateFault::Odd("no epoch"))?;
+        if its.epoch == epoch { Self::decode_body(body) } else { Err(StateFault::OutOfDate) }
+    }
+
+    fn decode_body(body: &[u8]) -> Result<Self, StateFault> {
+        minicbor::decode_with(body, &mut Rest::default())
+            .map_err(|_| StateFault::Odd("something else than connections"))
+    }
+
+    /// What is behind a head that is as it should be.
+    fn body(bytes: &[u8]) -> Result<&[u8], StateFault> {
         let (head, body) = bytes.split_at_checked(HEAD).ok_or(StateFault::NoState)?;
         let (magic, head) = head.split_at(8);
         if magic != MAGIC {
@@ -235,175 +339,9 @@ impl State {
         if length != (body.len() as u64).to_be_bytes() || checksum != Blake2s256::digest(body).as_slice() {
             return Err(StateFault::Damaged);
         }
-        minicbor::decode(body).map_err(|_| StateFault::Odd("something else than connections"))
+        Ok(body)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn packet() -> impl Strategy<Value = Packet> {
-        let kind = prop_oneof![
-            Just(Kind::Reply),
-            ".*".prop_map(Kind::Status),
-            any::<(i64, u64)>().prop_map(|(account, seq)| Kind::Mail(account, seq))
-        ];
-        (any::<Vec<u8>>(), kind, any::<bool>()).prop_map(|(bytes, kind, long)| Packet { bytes, kind, long })
-    }
-
-    fn connection() -> impl Strategy<Value = Connection> {
-        let session = any::<(i64, String, [u8; 4])>().prop_map(|(account, login, key)| Session { account, login, key });
-        let waiting = prop::collection::vec(packet(), 0..4);
-        let numbers = any::<(u32, u64, u64)>();
-        (numbers, prop::option::of(session), any::<Vec<u8>>(), prop::option::of(packet()), waiting).prop_map(
-            |((line, burst, written), session, unread, under_way, waiting)| Connection {
-                line,
-                session,
-                unread,
-                burst,
-                written,
-                under_way,
-                waiting,
-            },
-        )
-    }
-
-    fn debts() -> impl Strategy<Value = Vec<Debt>> {
-        let debt = any::<(String, u64)>().prop_map(|(who, milliseconds)| Debt { who, milliseconds });
-        prop::collection::vec(debt, 0..3)
-    }
-
-    fn state() -> impl Strategy<Value = State> {
-        (any::<u64>(), prop::collection::vec(connection(), 0..5), debts(), debts()).prop_map(
-            |(epoch, connections, logins, sources)| State { epoch, connections, debts: Debts { logins, sources } },
-        )
-    }
-
-    proptest! {
-        #[test]
-        fn what_was_written_is_read(state in state()) {
-            prop_assert_eq!(State::decode(&state.encode()), Ok(state));
-        }
-
-        #[test]
-        fn no_bytes_panic(bytes: Vec<u8>) {
-            prop_assert!(State::decode(&bytes).is_err());
-        }
-
-        #[test]
-        fn no_body_panics(body: Vec<u8>) {
-            // Behind a head that is as it should be.
-            let _ = State::decode(&with_head(MAJOR, MINOR, &body));
-        }
-
-        #[test]
-        fn a_byte_that_was_changed_is_noticed(state in state(), at: prop::sample::Index, change in 1..=255_u8) {
-            let mut bytes = state.encode();
-            let at = at.index(bytes.len());
-            bytes[at] ^= change;
-            // The minor version says nothing that a reader would have to heed.
-            prop_assert!((10..12).contains(&at) || State::decode(&bytes).is_err());
-        }
-
-        #[test]
-        fn a_piece_of_it_is_nothing(state in state(), end: prop::sample::Index) {
-            let bytes = state.encode();
-            prop_assert!(State::decode(&bytes[..end.index(bytes.len())]).is_err());
-        }
-    }
-
-    fn with_head(major: u16, minor: u16, body: &[u8]) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(major.to_be_bytes());
-        bytes.extend(minor.to_be_bytes());
-        bytes.extend((body.len() as u64).to_be_bytes());
-        bytes.extend(Blake2s256::digest(body));
-        bytes.extend(body);
-        bytes
-    }
-
-    /// As the next minor version may write it.
-    #[derive(Encode)]
-    #[cbor(map)]
-    struct LaterState {
-        #[n(0)]
-        epoch: u64,
-        #[n(1)]
-        connections: Vec<LaterConnection>,
-        #[n(7)]
-        news: Vec<String>,
-    }
-
-    #[derive(Encode)]
-    #[cbor(map)]
-    struct LaterConnection {
-        #[n(0)]
-        line: u32,
-        #[n(2)]
-        #[cbor(with = "minicbor::bytes")]
-        unread: Vec<u8>,
-        #[n(3)]
-        burst: u64,
-        #[n(4)]
-        written: u64,
-        #[n(6)]
-        waiting: Vec<Packet>,
-        #[n(9)]
-        budget: (u64, u64),
-    }
-
-    #[test]
-    fn a_later_minor_version_is_read_and_its_news_passed_over() {
-        let later = LaterState {
-            epoch: 3,
-            connections: vec![LaterConnection {
-                line: 17,
-                unread: b"half".to_vec(),
-                burst: 4,
-                written: 9,
-                waiting: Vec::new(),
-                budget: (1, 2),
-            }],
-            news: vec!["from the future".into()],
-        };
-        let state = State::decode(&with_head(MAJOR, MINOR + 1, &minicbor::to_vec(later).unwrap())).unwrap();
-        let connection =
-            Connection { line: 17, unread: b"half".to_vec(), burst: 4, written: 9, ..Connection::default() };
-        assert_eq!(state, State { epoch: 3, connections: vec![connection], debts: Debts::default() });
-    }
-
-    #[test]
-    fn a_state_of_this_version_stays_readable() {
-        // Written down once. If this fails, running daemons can't be upgraded without closing their connections.
-        let written = include_bytes!("state-1.0.cbor");
-        let state = State::decode(written).unwrap();
-        assert_eq!(state, example());
-    }
-
-    fn example() -> State {
-        let reply = Packet { bytes: vec![4, 0, b'\r', 1], kind: Kind::Reply, long: false };
-        let status = Packet { bytes: b"\x05bob\r\x01".to_vec(), kind: Kind::Status("bob".into()), long: false };
-        let mail = Packet { bytes: b"rest of a text".to_vec(), kind: Kind::Mail(7, 43), long: true };
-        let session = Session { account: 7, login: "ann".into(), key: [1, 2, 3, 4] };
-        let full = Connection {
-            line: 1,
-            session: Some(session),
-            unread: b"\x06half a request".to_vec(),
-            burst: 2000,
-            written: 43,
-            under_way: Some(mail),
-            waiting: vec![reply, status],
-        };
-        let debts = |who: &str| vec![Debt { who: who.into(), milliseconds: 30_000 }];
-        let debts = Debts { logins: debts("bob"), sources: debts("192.0.2.7") };
-        State { epoch: 12, connections: vec![full, Connection { line: 25_000, ..Connection::default() }], debts }
-    }
-
-    #[test]
-    fn other_versions_are_refused_by_name() {
-        let body = minicbor::to_vec(State::default()).unwrap();
-        assert_eq!(State::decode(&with_head(MAJOR + 1, 5, &body)), Err(StateFault::Version(MAJOR + 1, 5)));
-    }
-}
+mod tests;
