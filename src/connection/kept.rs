@@ -77,7 +77,7 @@ impl Connection {
         stream: Stream,
         peer: Peer,
         shared: Arc<Shared>,
-        line: Line,
+        line: Arc<Line>,
         kept: state::Connection,
     ) -> Result<Arc<Self>, StateFault> {
         check(&kept, &shared.settings.get())?;

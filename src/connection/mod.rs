@@ -162,7 +162,7 @@ impl Connection {
     /// A connection without a session.
     #[must_use]
     pub fn new(stream: Stream, peer: Peer, shared: Arc<Shared>) -> Arc<Self> {
-        let line = shared.handover.as_ref().and_then(|handover| handover.enter(stream.cookie().ok()?));
+        let line = shared.handover.as_ref().and_then(|handover| handover.enter(stream.cookie().ok()?)).map(Arc::new);
         let connection = Self::with(stream, peer, shared, line, State::default());
         if let Some(line) = &connection.line {
             line.keep_soon(connection.as_descriptor());
@@ -170,8 +170,7 @@ impl Connection {
         connection
     }
 
-    fn with(stream: Stream, peer: Peer, shared: Arc<Shared>, line: Option<Line>, state: State) -> Arc<Self> {
-        let line = line.map(Arc::new);
+    fn with(stream: Stream, peer: Peer, shared: Arc<Shared>, line: Option<Arc<Line>>, state: State) -> Arc<Self> {
         Arc::new_cyclic(|me| Self { stream, peer, shared, line, state: Mutex::new(state), me: me.clone() })
     }
 
@@ -357,6 +356,13 @@ impl Connection {
 }
 
 impl Subscriber for Connection {
+    fn expect(&self, account: AccountId) {
+        let _state = self.lock();
+        if let Some(line) = &self.line {
+            line.expect_session(account);
+        }
+    }
+
     fn settle(&self) {
         self.advance(&mut self.lock());
     }

@@ -4,7 +4,7 @@ use super::StartError;
 use crate::config::Settings;
 use crate::connection::{Connection, Shared, Stream};
 use crate::domain::{AccountId, Login};
-use crate::handover::{Gone, Handover, Inheritance, Kept, OUR_OWN, roll, state};
+use crate::handover::{Gone, Handover, Inheritance, Kept, Line, OUR_OWN, roll, state};
 use crate::host::descriptor_store::DescriptorStore;
 use crate::host::notify::Notifier;
 use crate::host::sockets::Stored;
@@ -74,7 +74,7 @@ pub(super) struct Heirs {
 
 impl Heirs {
     /// Takes up what can be, and the sessions with it. The contacts of whoever is not online any more are told.
-    pub(super) async fn take_up(mut self, shared: &Arc<Shared>) -> Vec<Arc<Connection>> {
+    pub(super) async fn take_up(self, shared: &Arc<Shared>) -> Vec<Arc<Connection>> {
         let began = Instant::now();
         shared.core.accounts.owe(&self.debts);
         let (found, orderly) = (self.kept.len(), self.orderly);
@@ -83,30 +83,29 @@ impl Heirs {
             None => kept.entry.session.map(|(account, _)| account),
         };
         let accounts = self.kept.iter().filter_map(whose).chain(self.gone.iter().map(|gone| gone.account)).collect();
-        let logins = shared.core.store.logins(accounts).await.unwrap_or_else(|error| {
+        let logins = shared.core.store.logins(accounts).await.inspect_err(|error| {
             tracing::error!(error = %error.chain(), "the accounts of those who were online can't be read");
-            HashMap::new()
         });
         let mut connections = Vec::with_capacity(found);
-        let mut gone: Vec<AccountId> = self.gone.iter().map(|gone| gone.account).collect();
-        for kept in std::mem::take(&mut self.kept) {
-            let account = whose(&kept);
-            match go_on(kept, shared, &logins) {
+        let mut gone = Leavers::new(shared);
+        for Gone { account, line } in self.gone {
+            gone.add(account, line);
+        }
+        for kept in self.kept {
+            let (account, line) = (whose(&kept), kept.line);
+            // First of all: if the rest fails, it gives the line back.
+            let Some(taken) = gone.line(line) else { continue };
+            match go_on(kept, taken, shared, logins.as_ref().ok()) {
                 Ok(connection) => connections.push(connection),
                 Err(error) => {
                     tracing::info!(error, "a connection can't be gone on with, and is closed");
-                    gone.extend(account);
+                    if let Some(account) = account {
+                        gone.add(account, line);
+                    }
                 }
             }
         }
-        for account in gone {
-            if let Some(login) = logins.get(&account) {
-                shared.core.sessions.was_online(account, login.clone());
-            }
-        }
-        for gone in self.gone {
-            drop(shared.handover.as_ref().map(|handover| handover.take_up(gone.line)));
-        }
+        gone.tell(logins.ok());
         if found > 0 {
             let (connections, milliseconds) = (connections.len(), began.elapsed().as_millis());
             tracing::info!(
@@ -121,25 +120,79 @@ impl Heirs {
     }
 }
 
-fn go_on(kept: Kept, shared: &Arc<Shared>, logins: &HashMap<AccountId, Login>) -> Result<Arc<Connection>, String> {
-    let Some(handover) = &shared.handover else { return Err("nothing is kept".into()) };
-    // First of all: if the rest fails, it gives the line back.
-    let line = handover.take_up(kept.line);
+/// Those who went with the process before. Their lines stay on the roll until their contacts have been told: until then a
+/// crash must not take the news away.
+struct Leavers<'a> {
+    shared: &'a Arc<Shared>,
+    accounts: Vec<(AccountId, usize)>,
+    lines: HashMap<usize, Arc<Line>>,
+}
+
+impl<'a> Leavers<'a> {
+    fn new(shared: &'a Arc<Shared>) -> Self {
+        Self { shared, accounts: Vec::new(), lines: HashMap::new() }
+    }
+
+    /// A line of the process before, which is given back when nobody has it any more.
+    fn line(&mut self, index: usize) -> Option<Arc<Line>> {
+        let handover = self.shared.handover.as_ref()?;
+        Some(Arc::clone(self.lines.entry(index).or_insert_with(|| Arc::new(handover.take_up(index)))))
+    }
+
+    fn add(&mut self, account: AccountId, line: usize) {
+        if self.line(line).is_some() {
+            self.accounts.push((account, line));
+        }
+    }
+
+    /// Has their contacts told. Without their logins, the next process tries again.
+    fn tell(mut self, logins: Option<HashMap<AccountId, Login>>) {
+        let lines: Vec<_> = self
+            .accounts
+            .iter()
+            .filter_map(|(account, line)| Some((*account, self.lines.get(line)?.clone())))
+            .collect();
+        self.lines.clear();
+        let Some(logins) = logins else {
+            for (_, line) in &lines {
+                line.leave_to_the_next();
+            }
+            return;
+        };
+        for (account, _) in &lines {
+            if let Some(login) = logins.get(account) {
+                self.shared.core.sessions.was_online(*account, login.clone());
+            }
+        }
+        let sessions = Arc::clone(&self.shared.core.sessions);
+        tokio::spawn(async move {
+            for (account, line) in lines {
+                sessions.told(account).await;
+                drop(line);
+            }
+        });
+    }
+}
+
+fn go_on(
+    kept: Kept,
+    line: Arc<Line>,
+    shared: &Arc<Shared>,
+    logins: Option<&HashMap<AccountId, Login>>,
+) -> Result<Arc<Connection>, String> {
+    let login_of = |account| logins.and_then(|logins| logins.get(&account)).ok_or("its account is gone");
     let (stream, peer) = Stream::inherited(kept.socket).map_err(|error| error.to_string())?;
     let state = if let Some(state) = kept.state {
         state
     } else {
-        let session = |(account, key)| {
-            let login = logins.get(&account).ok_or("its account is gone")?.clone();
-            Ok::<_, String>(Session { account, login, key })
-        };
+        let session = |(account, key)| Ok::<_, String>(Session { account, login: login_of(account)?.clone(), key });
         let session = kept.entry.session.map(session).transpose()?;
         Connection::after_a_crash(u32::try_from(kept.line).unwrap_or(0), session.as_ref(), kept.entry.written)
     };
     if let Some(session) = &state.session
-        && logins.get(&AccountId(session.account)).map(Login::as_str) != Some(session.login.as_str())
+        && login_of(AccountId(session.account))?.as_str() != session.login
     {
-        return Err("its account is gone".into());
+        return Err("its account has another name".into());
     }
     Connection::restore(stream, peer, Arc::clone(shared), line, state).map_err(|error| error.to_string())
 }

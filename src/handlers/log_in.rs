@@ -23,6 +23,7 @@ pub(super) async fn handle(
     };
     core.sessions.settle(account);
     let delivered = core.store.cursor(account).await?;
+    caller.subscriber.expect(account);
     let session =
         core.sessions.sign_in(account, login, Arc::clone(&caller.subscriber)).map_err(HandlerError::Random)?;
     // The new one first: the same login again does not go offline in between.

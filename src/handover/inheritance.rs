@@ -32,13 +32,13 @@ pub struct Inheritance {
     pub debts: Debts,
 }
 
-/// A session that has ended. Its line is still on the roll, so that a crash before its contacts were told loses no news:
+/// An account of whose session nothing is left, but that its contacts may have been told of it. Its line is still on the roll, so that a crash before its contacts were told loses no news:
 /// [taken up](super::Handover::take_up), it is given back when it is dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Gone {
     /// Whose.
     pub account: AccountId,
-    /// Its line in the roll.
+    /// Its line in the roll, which it may share with another.
     pub line: usize,
 }
 
@@ -122,14 +122,16 @@ impl Inheritance {
         let stored: HashSet<usize> = self.stored.iter().copied().collect();
         let without: Vec<usize> = self.roll.taken().filter(|line| !kept.contains(line)).collect();
         for line in without {
-            match self.roll.entry(line).and_then(|entry| entry.session) {
-                Some((account, _)) => {
-                    // Its socket is shut down: if it should come back once more, it does not go on.
-                    self.roll.unsettle(line);
-                    self.gone.push(Gone { account, line });
-                }
-                None if stored.contains(&line) => self.roll.leave(line),
-                None => self.roll.give_back(line),
+            let so_far = self.gone.len();
+            let whose = self.roll.entry(line).into_iter().flat_map(Entry::accounts);
+            self.gone.extend(whose.map(|account| Gone { account, line }));
+            if self.gone.len() > so_far {
+                // Its socket is shut down: if it should come back once more, it does not go on.
+                self.roll.unsettle(line);
+            } else if stored.contains(&line) {
+                self.roll.leave(line);
+            } else {
+                self.roll.give_back(line);
             }
         }
         self.roll.withhold(&stored);

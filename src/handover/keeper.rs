@@ -254,6 +254,11 @@ impl Line {
         self.roll.set_session(self.index, session, written);
     }
 
+    /// A session of this account is about to begin on it, and contacts about to be told. While it is unsettled.
+    pub fn expect_session(&self, account: AccountId) {
+        self.roll.expect_session(self.index, account);
+    }
+
     /// The next process goes on with the connection: it stays in the store, and on the roll.
     pub fn leave_to_the_next(&self) {
         self.left_to_the_next.store(true, Ordering::Relaxed);

@@ -40,6 +40,7 @@ const PROTOCOL: usize = 2;
 const ACCOUNT: usize = 3;
 const KEY: usize = 4;
 const WRITTEN: usize = 5;
+const COMING: usize = 6;
 
 // Marks.
 const FREE: u64 = 0;
@@ -77,6 +78,15 @@ pub struct Entry {
     pub session: Option<(AccountId, SessionKey)>,
     /// How far the session's mail was written to the socket.
     pub written: Seq,
+    /// Who was about to begin a session on it. Contacts may have been told already.
+    pub coming: Option<AccountId>,
+}
+
+impl Entry {
+    /// Everybody whom contacts may believe to be online here.
+    pub fn accounts(self) -> impl Iterator<Item = AccountId> {
+        self.session.map(|(account, _)| account).into_iter().chain(self.coming)
+    }
 }
 
 impl Roll {
@@ -195,6 +205,12 @@ impl Roll {
         self.number(index, ACCOUNT).store(account.cast_unsigned(), Release);
         self.number(index, KEY).store(u64::from(key), Release);
         self.number(index, WRITTEN).store(written.0, Release);
+        self.number(index, COMING).store(0, Release);
+    }
+
+    /// Only while it is unsettled, and before anybody is told.
+    pub(super) fn expect_session(&self, index: usize, account: AccountId) {
+        self.number(index, COMING).store(account.0.cast_unsigned(), Release);
     }
 
     /// What a line says, unless it is free, or says what no line of ours does.
@@ -212,7 +228,8 @@ impl Roll {
         let account = read(ACCOUNT).cast_signed();
         let key = u32::try_from(read(KEY)).ok().and_then(|key| SessionKey::new(key.to_be_bytes()));
         let session = (account != 0).then_some(AccountId(account)).zip(key);
-        Some(Entry { settled, cookie: read(COOKIE), session, written: Seq(read(WRITTEN)) })
+        let coming = Some(AccountId(read(COMING).cast_signed())).filter(|account| account.0 != 0);
+        Some(Entry { settled, cookie: read(COOKIE), session, written: Seq(read(WRITTEN)), coming })
     }
 
     /// Whether no connection has the line. Something may be in the store under its name for all that.
@@ -266,14 +283,29 @@ mod tests {
         roll.leave(gone);
         let next = next_process(&roll);
         let session = Some((AccountId(-3), key()));
-        assert_eq!(next.entry(idle), Some(Entry { settled: true, cookie: 7, session, written: Seq(6) }));
-        assert_eq!(next.entry(busy), Some(Entry { settled: false, cookie: 8, session: None, written: Seq(0) }));
+        assert_eq!(next.entry(idle), Some(Entry { settled: true, cookie: 7, session, written: Seq(6), coming: None }));
+        assert_eq!(
+            next.entry(busy),
+            Some(Entry { settled: false, cookie: 8, session: None, written: Seq(0), coming: None })
+        );
         assert_eq!(next.entry(gone), None);
         assert_eq!(next.taken().collect::<Vec<_>>(), [idle, busy]);
         // Its lines go to nobody else meanwhile.
         assert_eq!(next.enter(10), Some(gone));
         next.give_back(busy);
         assert_eq!(next.enter(11), Some(busy));
+    }
+
+    #[test]
+    fn who_is_about_to_begin_a_session_is_known_beside_who_has_one() {
+        let roll = Roll::create().unwrap();
+        let index = roll.enter(7).unwrap();
+        roll.set_session(index, Some((AccountId(1), key())), Seq(0));
+        roll.expect_session(index, AccountId(2));
+        let accounts = || next_process(&roll).entry(index).unwrap().accounts().collect::<Vec<_>>();
+        assert_eq!(accounts(), [AccountId(1), AccountId(2)]);
+        roll.set_session(index, Some((AccountId(2), key())), Seq(0));
+        assert_eq!(accounts(), [AccountId(2)]);
     }
 
     #[test]

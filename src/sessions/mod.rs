@@ -23,6 +23,10 @@ pub trait Subscriber: Send + Sync {
     /// ignores it.
     fn notify(&self, account: AccountId, event: &Event);
 
+    /// A session of this account is about to begin here. Noted where a crash can't take it away, before anybody is told,
+    /// so that whoever was told can be told that it came to nothing.
+    fn expect(&self, account: AccountId);
+
     /// Notes what the peer has taken by now, without waiting for the moment at which it would be noticed.
     fn settle(&self);
 }
@@ -300,6 +304,8 @@ mod tests {
         fn notify(&self, _: AccountId, event: &Event) {
             self.0.lock().unwrap().push(event.clone());
         }
+
+        fn expect(&self, _: AccountId) {}
 
         fn settle(&self) {}
     }

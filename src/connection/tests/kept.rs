@@ -56,7 +56,7 @@ impl Scene {
             Connection::after_a_crash(1, session.as_ref(), entry.written)
         });
         let shared = shared(store, Some(systemd.handover(&[1])));
-        let line = shared.handover.as_ref().unwrap().take_up(1);
+        let line = Arc::new(shared.handover.as_ref().unwrap().take_up(1));
         let (stream, peer) = Stream::inherited(socket).unwrap();
         self.connection = Connection::restore(stream, peer, shared, line, left).unwrap();
         self.connection.wake();
@@ -158,6 +158,10 @@ async fn the_roll_says_at_each_moment_whether_a_crash_would_cut_something_short(
     assert_eq!(systemd.roll().entry(1).unwrap().written, Seq(1));
     assert_eq!(scene.read().await, b"\x02bob\rone");
 
+    // Bob is about to log in here: contacts may hear of it before the session stands.
+    scene.connection.expect(scene.bob);
+    assert_eq!(systemd.roll().entry(1).unwrap().accounts().collect::<Vec<_>>(), [scene.ann, scene.bob]);
+
     // The end, of which contacts have to be told before the line is anybody else's.
     scene.peer = UnixStream::pair().unwrap().0;
     let shared = Arc::clone(&scene.connection.shared);
@@ -252,7 +256,7 @@ async fn what_no_process_of_ours_would_have_left_is_refused() {
     ];
     for left in odd {
         let socket = scene.connection.descriptor().try_clone_to_owned().unwrap();
-        let line = shared.handover.as_ref().unwrap().enter(0).unwrap();
+        let line = Arc::new(shared.handover.as_ref().unwrap().enter(0).unwrap());
         let (stream, peer) = Stream::inherited(socket).unwrap();
         assert!(Connection::restore(stream, peer, Arc::clone(&shared), line, left.clone()).is_err(), "{left:?}");
         assert_eq!(shared.core.sessions.accounts_online(), 0);
