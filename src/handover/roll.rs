@@ -33,6 +33,8 @@ const FORM: u64 = u64::from_be_bytes(*b"msgroll\x01");
 // In the head.
 const HEAD_FORM: usize = 0;
 const HEAD_EPOCH: usize = 1;
+/// The first line that was never used; 0: it is not known. A line that is looked at takes memory, used or not.
+const HEAD_FRESH: usize = 2;
 // In a line.
 const MARK: usize = 0;
 const COOKIE: usize = 1;
@@ -97,6 +99,7 @@ impl Roll {
     pub fn create() -> io::Result<Self> {
         let numbers = SharedNumbers::create(super::ROLL, COUNT)?;
         numbers.all()[HEAD_FORM].store(FORM, Relaxed);
+        numbers.all()[HEAD_FRESH].store(1, Relaxed);
         Ok(Self::of(numbers, 1))
     }
 
@@ -115,8 +118,12 @@ impl Roll {
         if form != FORM {
             return Err(io::Error::new(io::ErrorKind::InvalidData, format!("the roll has another form: {form:016x}")));
         }
-        let roll = Self::of(numbers, LINES + 1);
-        let unused = (1..=LINES).filter(|index| roll.number(*index, MARK).load(Relaxed) == FREE).map(Reverse).collect();
+        let fresh = match numbers.all()[HEAD_FRESH].load(Relaxed) {
+            0 => LINES + 1,
+            fresh => usize::try_from(fresh).unwrap_or(usize::MAX).min(LINES + 1),
+        };
+        let roll = Self::of(numbers, fresh);
+        let unused = (1..fresh).filter(|index| roll.is_free(*index)).map(Reverse).collect();
         roll.lock().given_back = unused;
         Ok(roll)
     }
@@ -159,6 +166,7 @@ impl Roll {
                 None => return None,
             }
         };
+        self.numbers.all()[HEAD_FRESH].fetch_max(index as u64 + 1, Release);
         self.number(index, MARK).store(UNSETTLED, Release);
         self.number(index, COOKIE).store(cookie, Release);
         self.number(index, PROTOCOL).store(CLASSIC, Release);
@@ -181,7 +189,14 @@ impl Roll {
 
     /// Free lines of which nobody gets one until it is given back: something is in the store under their names.
     pub(super) fn withhold(&self, lines: &HashSet<usize>) {
-        self.lock().given_back.retain(|Reverse(index)| !lines.contains(index));
+        let mut free = self.lock();
+        // Those that were never used are among them only when something is wrong; they are used from now on.
+        while lines.iter().any(|index| *index >= free.fresh) && free.fresh <= LINES {
+            let index = free.fresh;
+            free.given_back.push(Reverse(index));
+            free.fresh += 1;
+        }
+        free.given_back.retain(|Reverse(index)| !lines.contains(index));
     }
 
     /// Nobody has the line any more, nor is anything in the store under its name.
@@ -239,7 +254,8 @@ impl Roll {
 
     /// The lines that are taken.
     pub fn taken(&self) -> impl Iterator<Item = usize> {
-        (1..=LINES).filter(|index| !self.is_free(*index))
+        let fresh = self.lock().fresh;
+        (1..fresh).filter(|index| !self.is_free(*index))
     }
 }
 
@@ -306,6 +322,22 @@ mod tests {
         assert_eq!(accounts(), [AccountId(1), AccountId(2)]);
         roll.set_session(index, Some((AccountId(2), key())), Seq(0));
         assert_eq!(accounts(), [AccountId(2)]);
+    }
+
+    #[test]
+    fn lines_that_were_never_used_are_not_looked_at_and_not_given_twice() {
+        let roll = Roll::create().unwrap();
+        let first = roll.enter(1).unwrap();
+        let next = next_process(&roll);
+        assert_eq!(next.lock().fresh, first + 1);
+        assert!(next.lock().given_back.is_empty());
+        // Something stands in the store under a name far above: it is given to nobody until that is gone, and then once.
+        next.withhold(&HashSet::from([5]));
+        assert_eq!([next.enter(1), next.enter(1), next.enter(1)], [Some(2), Some(3), Some(4)]);
+        assert_eq!(next.enter(1), Some(6));
+        next.give_back(5);
+        assert_eq!([next.enter(1), next.enter(1)], [Some(5), Some(7)]);
+        assert_eq!(next_process(&next).taken().collect::<Vec<_>>(), [1, 2, 3, 4, 5, 6, 7]);
     }
 
     #[test]
