@@ -89,7 +89,8 @@ impl Inbox {
                     Some(size) => {
                         self.bytes.extend_from_slice(&buffer[..size]);
                         self.burst += size;
-                        if size < buffer.len() {
+                        // Whatever comes later is told anew; the end, if it was told already, is not.
+                        if size < buffer.len() && !connection.activity.has_hung_up() {
                             return Ok(Rest::Drained);
                         }
                     }
@@ -126,17 +127,8 @@ impl Inbox {
     }
 
     /// Waits for more, if what is left may be cut. False: it is whole.
-    ///
-    /// # Errors
-    /// When the connection failed.
-    pub(super) async fn wait_for_more(&self, connection: &Connection) -> Result<bool, End> {
-        if !self.may_be_cut() {
-            return Ok(false);
-        }
+    pub(super) async fn wait_for_more(&self, connection: &Connection) -> bool {
         let gap = connection.shared.settings.get().classic.request_gap;
-        match tokio::time::timeout(gap, connection.stream.readable()).await {
-            Ok(ready) => ready.map(|()| true).map_err(End::Broken),
-            Err(_) => Ok(false),
-        }
+        self.may_be_cut() && connection.activity.hear_within(gap).await
     }
 }

@@ -13,10 +13,7 @@ use std::time::Instant;
 
 impl Descriptor for Connection {
     fn descriptor(&self) -> BorrowedFd<'_> {
-        match &self.stream {
-            Stream::Tcp(stream) => stream.as_fd(),
-            Stream::Unix(stream) => stream.as_fd(),
-        }
+        self.stream.as_fd()
     }
 }
 
@@ -53,9 +50,9 @@ impl Connection {
             // It has failed since. The next process finds that out when it reads, and has the rest to tell.
             tracing::debug!(peer = %self.peer, "left to the next process as it is");
         }
-        state.end = Some(End::Stopped);
+        state.end = Some(Box::new(End::Stopped));
         line.leave_to_the_next();
-        let unread = state.unread.take().unwrap_or_default();
+        let unread = state.unread.take().map_or_else(Unread::default, |unread| *unread);
         let (under_way, waiting) = state.outbox.keep();
         Some(state::Connection {
             line: u32::try_from(line.index()).ok()?,
@@ -87,7 +84,7 @@ impl Connection {
         let state = State {
             outbox,
             answering: !unread.bytes.is_empty(),
-            unread: Some(unread).filter(|unread| !unread.bytes.is_empty()),
+            unread: Some(unread).filter(|unread| !unread.bytes.is_empty()).map(Box::new),
             ..State::default()
         };
         let connection = Self::with(stream, peer, shared, Some(line), state);

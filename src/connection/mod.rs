@@ -1,7 +1,8 @@
 //! One peer: a byte stream, a bounded outbox, a place in a mailbox.
 //!
-//! Each connection has a task that reads (`serve.rs`); whoever has something for the peer writes at once, or leaves it
-//! in the outbox, where the [`Pacer`] finds it. So an idle connection has one sleeping task, no buffer and no timer.
+//! One task waits for all peers ([`Connections`]), and begins a turn for each of which something was heard (`serve.rs`):
+//! requests are read and answered until there are no more. Whoever has something for the peer writes at once, or leaves
+//! it in the outbox, where the [`Pacer`] finds it. So an idle connection has no task, no buffer and no timer.
 //!
 //! Classic has no framing, so the outbox sees to it that **packets never share a read**: one packet is written, and
 //! the next no sooner than the peer's kernel has taken the first and a short gap has passed (`outbox.rs`).
@@ -16,6 +17,8 @@
 //!
 //! Locks: `state` is never held across an await, and never while the sessions are asked anything.
 
+mod activity;
+mod connections;
 mod inbox;
 mod kept;
 mod mail;
@@ -24,8 +27,8 @@ mod pacer;
 mod serve;
 mod stream;
 
+pub use connections::{Connections, Full};
 pub use pacer::Pacer;
-pub use serve::serve;
 pub use stream::Stream;
 
 use crate::config::{Live, Settings};
@@ -34,6 +37,8 @@ use crate::handlers::{Core, Outcome, SessionChange};
 use crate::handover::{Handover, Line};
 use crate::protocol::classic;
 use crate::sessions::{Session, Subscriber};
+use activity::Activity;
+use connections::Place as TablePlace;
 use inbox::Unread;
 use mail::{Mail, Place};
 use outbox::{Gaps, Outbox, Packet, Step};
@@ -50,6 +55,8 @@ pub struct Shared {
     pub core: Core,
     /// The settings of this moment.
     pub settings: Live,
+    /// All of them.
+    pub connections: Connections,
     /// Comes back to connections whose peers are not ready.
     pub pacer: Pacer,
     /// Cancelled when the daemon stops: connections finish the request they are at, flush, and end.
@@ -103,6 +110,8 @@ pub struct Connection {
     shared: Arc<Shared>,
     /// In the roll of those that the next process can go on with.
     line: Option<Arc<Line>>,
+    activity: Activity,
+    place: TablePlace,
     state: Mutex<State>,
     me: Weak<Self>,
 }
@@ -115,13 +124,13 @@ struct State {
     /// When the pacer will come, if it will.
     paced: Option<Instant>,
     /// Set once, by whoever finds first that it is over.
-    end: Option<End>,
+    end: Option<Box<End>>,
     /// Nothing more is read from the mailbox: the connection is flushing.
     flushing: bool,
     /// Something was read that is not answered yet.
     answering: bool,
     /// What the process before had read of a request, or what this one leaves to the next.
-    unread: Option<Unread>,
+    unread: Option<Box<Unread>>,
 }
 
 /// The state in our hands. While it is, the connection's line says that it is unsettled; afterwards, what is true.
@@ -171,7 +180,16 @@ impl Connection {
     }
 
     fn with(stream: Stream, peer: Peer, shared: Arc<Shared>, line: Option<Arc<Line>>, state: State) -> Arc<Self> {
-        Arc::new_cyclic(|me| Self { stream, peer, shared, line, state: Mutex::new(state), me: me.clone() })
+        Arc::new_cyclic(|me| Self {
+            stream,
+            peer,
+            shared,
+            line,
+            activity: Activity::default(),
+            place: TablePlace::default(),
+            state: Mutex::new(state),
+            me: me.clone(),
+        })
     }
 
     fn lock(&self) -> Held<'_> {
@@ -185,7 +203,20 @@ impl Connection {
         self.lock().session.as_ref().map(|session| session.key)
     }
 
-    /// Ends the connection: the first reason counts. The task that reads sees the end of the stream.
+    /// Something was heard of the peer, or it is over: begins a turn, unless one is under way, which looks again then.
+    fn rouse(&self, hung_up: bool) {
+        if self.activity.rouse(hung_up)
+            && let Some(me) = self.me.upgrade()
+        {
+            tokio::spawn(serve::turn(me));
+        }
+    }
+
+    fn fail(&self, error: io::Error) {
+        self.end(&mut self.lock(), End::Broken(error));
+    }
+
+    /// Ends the connection: the first reason counts. Its turn finds that, and it gets one.
     fn end(&self, state: &mut State, end: End) {
         if state.end.is_some() {
             return;
@@ -200,8 +231,9 @@ impl Connection {
         if state.outbox.has_mail_under_way() {
             self.stream.abandon();
         }
-        state.end = Some(end);
+        state.end = Some(Box::new(end));
         self.stream.shut_down();
+        self.rouse(true);
     }
 
     /// Reads what there is; `None`: nothing, for now.
@@ -321,7 +353,8 @@ impl Connection {
     fn heard(&self) {
         let mut state = self.lock();
         self.advance(&mut state);
-        state.outbox.heard();
+        let gaps = self.gaps(&self.shared.settings.get());
+        state.outbox.heard(Instant::now(), gaps);
     }
 
     /// Takes up a session, in the place of the one before, if there was one. Its mailbox had been delivered up to a

@@ -3,7 +3,8 @@
 //! One packet is under way at a time. It was taken when the kernel has none of its bytes left unacknowledged
 //! (`SIOCOUTQ`, tcp(7)): a TCP peer's kernel has them then, a UNIX peer has read them. The next may follow
 //! [`Gaps::between`] after the first was written, so that a peer that reads once for each packet gets them one by
-//! one. A peer that has sent a request after a reply has most likely read that, and waits for [`AWAKE`] only.
+//! one. A peer that has sent a request after a reply has most likely read that, and waits for [`AWAKE`] only. So does one
+//! that has sent a request after some other packet, if it is a [program](PROGRAM) that answers what it reads.
 //!
 //! A packet of more than one segment comes to the peer in pieces, and its last one shows only by the pause behind it:
 //! so behind such a packet the whole gap begins when it was taken.
@@ -22,8 +23,11 @@ use std::time::{Duration, Instant};
 
 /// The gap for a peer that has sent a request since a reply was taken. Whoever asks one thing after the other has read
 /// it; if not, its reader was woken before the request was on its way to us, and needs as long as a thread takes to be
-/// scheduled. Of a packet that nobody asked for, a request says nothing: people write when they like.
+/// scheduled. Of a packet that nobody asked for, a single request says nothing: people write when they like.
 const AWAKE: Duration = Duration::from_micros(300);
+/// A peer that was sent so many packets unasked, one after the other, and has each time sent a request within the gap, is
+/// no person: it writes because it has read.
+const PROGRAM: u8 = 8;
 /// How often an untaken packet is looked after, at the seldomest.
 const SELDOM: Duration = Duration::from_millis(250);
 
@@ -104,34 +108,65 @@ pub(super) enum Step {
     Stalled,
 }
 
-/// See the module.
+/// See the module. Small while nothing waits: most are, most of the time.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    waiting: VecDeque<Packet>,
+    queue: Option<Box<Queue>>,
+    under_way: UnderWay,
+    last: Option<Last>,
+    /// Set by a packet of several segments.
+    pause_until: Option<Instant>,
     /// What waits is the next process's to write.
     closing: bool,
+    /// News of status waits until a request has been answered.
+    holding: bool,
+    /// Packets in a row that nobody had asked for and that a request followed within the gap; [`PROGRAM`] at the most.
+    followed: u8,
+}
+
+/// What waits. There is none when nothing does.
+#[derive(Debug, Default)]
+struct Queue {
+    waiting: VecDeque<Packet>,
     /// Status packets that wait until a request has been answered.
     held: Vec<Packet>,
-    holding: bool,
     /// Cost of what waits and is mail.
     mail_cost: usize,
     /// Cost of what waits and is not.
     other_cost: usize,
-    under_way: Option<UnderWay>,
-    last: Option<Last>,
-    /// Set by a packet of several segments.
-    pause_until: Option<Instant>,
+}
+
+#[derive(Debug, Default)]
+enum UnderWay {
+    #[default]
+    Nothing,
+    /// The link did not take all of it.
+    HalfWritten(Box<HalfWritten>),
+    /// The peer has not taken all of it, as far as we know.
+    Untaken(Untaken),
 }
 
 #[derive(Debug)]
-struct UnderWay {
-    rest: Bytes,
-    kind: Kind,
+struct HalfWritten {
+    packet: Packet,
     long: bool,
+    wait: Wait,
+}
+
+#[derive(Debug)]
+struct Untaken {
+    mail: Option<(AccountId, Seq)>,
+    long: bool,
+    wait: Wait,
+}
+
+/// How a packet under way is looked after.
+#[derive(Debug, Clone, Copy)]
+struct Wait {
     /// When the link or the peer last took something of it.
     progress: Instant,
     untaken: usize,
-    looks: u32,
+    looks: u8,
 }
 
 /// The packet before.
@@ -141,29 +176,20 @@ struct Last {
     is_reply: bool,
     /// Nothing from the peer was left unread then: what is read from now on came later.
     drained: bool,
-    awake: bool,
+    request: Request,
 }
 
-impl Outbox {
-    /// Queues a packet, if no more than `limit` bytes wait then. Mail has one half of that and all else the other, so
-    /// that neither is in the other's way; in an empty half, a single packet may be longer. A status takes the place
-    /// of an older one about the same contact.
-    pub(super) fn push(&mut self, packet: Packet, limit: usize) -> Result<(), Full> {
-        let is_status = matches!(packet.kind, Kind::Status(_));
-        if is_status {
-            self.drop_stale(&packet.kind);
-        }
-        let cost = self.cost(&packet.kind);
-        if *cost > 0 && *cost + packet.cost() > limit / 2 {
-            return Err(Full);
-        }
-        *cost += packet.cost();
-        if is_status && self.holding {
-            self.held.push(packet);
-        } else {
-            self.waiting.push_back(packet);
-        }
-        Ok(())
+/// Whether the peer has sent a request since it had taken a packet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Request {
+    Awaited,
+    AtOnce,
+    Late,
+}
+
+impl Queue {
+    fn cost(&mut self, kind: &Kind) -> &mut usize {
+        if matches!(kind, Kind::Mail(..)) { &mut self.mail_cost } else { &mut self.other_cost }
     }
 
     fn drop_stale(&mut self, kind: &Kind) {
@@ -175,8 +201,32 @@ impl Outbox {
         }
     }
 
-    fn cost(&mut self, kind: &Kind) -> &mut usize {
-        if matches!(kind, Kind::Mail(..)) { &mut self.mail_cost } else { &mut self.other_cost }
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty() && self.held.is_empty()
+    }
+}
+
+impl Outbox {
+    /// Queues a packet, if no more than `limit` bytes wait then. Mail has one half of that and all else the other, so
+    /// that neither is in the other's way; in an empty half, a single packet may be longer. A status takes the place
+    /// of an older one about the same contact.
+    pub(super) fn push(&mut self, packet: Packet, limit: usize) -> Result<(), Full> {
+        let queue = self.queue.get_or_insert_default();
+        let is_status = matches!(packet.kind, Kind::Status(_));
+        if is_status {
+            queue.drop_stale(&packet.kind);
+        }
+        let cost = queue.cost(&packet.kind);
+        if *cost > 0 && *cost + packet.cost() > limit / 2 {
+            return Err(Full);
+        }
+        *cost += packet.cost();
+        if is_status && self.holding {
+            queue.held.push(packet);
+        } else {
+            queue.waiting.push_back(packet);
+        }
+        Ok(())
     }
 
     /// From now on until [`Outbox::release_statuses`], news of status goes behind what else is queued.
@@ -186,15 +236,24 @@ impl Outbox {
 
     pub(super) fn release_statuses(&mut self) {
         self.holding = false;
-        self.waiting.extend(self.held.drain(..));
+        if let Some(queue) = &mut self.queue {
+            queue.waiting.extend(queue.held.drain(..));
+        }
     }
 
     /// Drops what waits for a session; replies stay, and so does what is half written.
     pub(super) fn drop_events(&mut self) {
-        self.held.clear();
-        self.waiting.retain(|packet| packet.kind == Kind::Reply);
-        self.mail_cost = 0;
-        self.other_cost = self.waiting.iter().map(Packet::cost).sum();
+        if let Some(queue) = &mut self.queue {
+            queue.held.clear();
+            queue.waiting.retain(|packet| packet.kind == Kind::Reply);
+            queue.mail_cost = 0;
+            queue.other_cost = queue.waiting.iter().map(Packet::cost).sum();
+        }
+        self.drop_empty_queue();
+    }
+
+    fn drop_empty_queue(&mut self) {
+        self.queue.take_if(|queue| queue.is_empty());
     }
 
     /// From now on no other packet is begun.
@@ -202,63 +261,80 @@ impl Outbox {
         self.closing = true;
     }
 
+    fn waiting(&self) -> impl Iterator<Item = &Packet> {
+        self.queue.iter().flat_map(|queue| &queue.waiting)
+    }
+
+    fn nothing_waits(&self) -> bool {
+        self.waiting().next().is_none()
+    }
+
     /// Whether nothing waits and nothing is under way.
     pub(super) fn is_empty(&self) -> bool {
-        self.waiting.is_empty() && self.under_way.is_none()
+        self.nothing_waits() && matches!(self.under_way, UnderWay::Nothing)
+    }
+
+    fn whose_mail_is_under_way(&self) -> Option<(AccountId, Seq)> {
+        match &self.under_way {
+            UnderWay::Nothing => None,
+            UnderWay::HalfWritten(half) => half.packet.kind.mail(),
+            UnderWay::Untaken(packet) => packet.mail,
+        }
     }
 
     /// The entry of that account's mailbox that the peer is just being sent.
     pub(super) fn mail_under_way(&self, account: AccountId) -> Option<Seq> {
-        match self.under_way.as_ref()?.kind {
-            Kind::Mail(whose, seq) if whose == account => Some(seq),
-            _ => None,
-        }
+        self.whose_mail_is_under_way().filter(|(whose, _)| *whose == account).map(|(_, seq)| seq)
     }
 
     /// Whether mail has been written, or begun to be, that was not taken.
     pub(super) fn has_mail_under_way(&self) -> bool {
-        self.under_way.as_ref().is_some_and(UnderWay::is_mail)
+        self.whose_mail_is_under_way().is_some()
     }
 
     /// How far mail has been written, taken or not, if `newest` was queued last.
     pub(super) fn written_up_to(&self, newest: Seq) -> Seq {
-        let waits = |packet: &Packet| match packet.kind {
-            Kind::Mail(_, seq) => Some(Seq(seq.0.saturating_sub(1))),
-            _ => None,
-        };
-        self.waiting.iter().find_map(waits).unwrap_or(newest)
+        let waits = self.waiting().find_map(|packet| packet.kind.mail());
+        waits.map_or(newest, |(_, seq)| Seq(seq.0.saturating_sub(1)))
     }
 
     /// Whether all has been written that does not wait in a mailbox as well, and written to the end.
     pub(super) fn is_settled(&self) -> bool {
-        self.other_cost == 0 && self.under_way.as_ref().is_none_or(|packet| packet.rest.is_empty())
+        self.queue.as_ref().is_none_or(|queue| queue.other_cost == 0)
+            && !matches!(self.under_way, UnderWay::HalfWritten(_))
     }
 
     /// Whether mail is in here that was not taken.
     pub(super) fn holds_mail(&self) -> bool {
-        let waiting = self.waiting.iter().map(|packet| &packet.kind);
-        waiting.chain(self.under_way.iter().map(|packet| &packet.kind)).any(|kind| matches!(kind, Kind::Mail(..)))
+        self.has_mail_under_way() || self.waiting().any(|packet| packet.kind.mail().is_some())
     }
 
-    /// A request came from the peer. If that was sent after it had taken a reply, it is awake.
-    pub(super) fn heard(&mut self) {
-        if self.under_way.is_none()
-            && let Some(last) = &mut self.last
+    /// A request came from the peer.
+    pub(super) fn heard(&mut self, now: Instant, gaps: Gaps) {
+        if let (UnderWay::Nothing, Some(last)) = (&self.under_way, &mut self.last)
+            && last.request == Request::Awaited
+            && last.drained
         {
-            last.awake |= last.is_reply && last.drained;
+            let at_once = now < last.written + gaps.between;
+            last.request = if at_once { Request::AtOnce } else { Request::Late };
+            self.followed = PROGRAM.min(self.followed + u8::from(at_once && !last.is_reply));
         }
+    }
+
+    /// Whether the peer has most likely read the packet before.
+    fn is_awake(&self, last: &Last) -> bool {
+        last.request != Request::Awaited && (last.is_reply || self.followed == PROGRAM)
     }
 
     /// Finds out whether the packet under way was taken, and writes nothing: for a connection that has ended.
     pub(super) fn settle(&mut self, link: &impl Link, taken: impl FnOnce(AccountId, Seq)) {
-        if let Some(packet) = &self.under_way
-            && packet.rest.is_empty()
+        if let UnderWay::Untaken(packet) = &self.under_way
             && link.untaken().is_ok_and(|bytes| bytes == 0)
         {
-            if let Kind::Mail(account, seq) = packet.kind {
+            if let Some((account, seq)) = packet.mail {
                 taken(account, seq);
             }
-            self.under_way = None;
+            self.under_way = UnderWay::Nothing;
         }
     }
 
@@ -271,77 +347,127 @@ impl Outbox {
         mut taken: impl FnMut(AccountId, Seq),
     ) -> io::Result<Step> {
         loop {
-            if let Some(packet) = &mut self.under_way {
-                if !packet.rest.is_empty() {
-                    match link.try_write(&packet.rest) {
+            let nothing_waits = self.nothing_waits();
+            match &mut self.under_way {
+                UnderWay::Nothing => {}
+                UnderWay::HalfWritten(half) => {
+                    let HalfWritten { packet, wait, long } = &mut **half;
+                    match link.try_write(&packet.bytes) {
                         Ok(written) => {
-                            packet.rest.advance(written);
-                            packet.progress = now;
+                            packet.bytes.advance(written);
+                            wait.progress = now;
                         }
                         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                            return Ok(packet.look_again(now, gaps).unwrap_or(Step::Stalled));
+                            return Ok(wait.look_again(now, gaps).unwrap_or(Step::Stalled));
                         }
                         Err(error) => return Err(error),
                     }
-                    if packet.rest.is_empty() {
-                        let (is_reply, drained) = (packet.kind == Kind::Reply, !link.has_unread());
-                        self.last = Some(Last { written: now, is_reply, drained, awake: false });
+                    if packet.bytes.is_empty() {
+                        let (kind, long, wait) = (packet.kind.clone(), *long, *wait);
+                        self.written(link, &kind, long, wait);
                     }
                     continue;
                 }
-                if self.last.as_ref().is_some_and(|last| last.written == now) && self.waiting.is_empty() {
-                    // Just written: too early to ask.
-                    return Ok(packet.just_written(now, gaps));
-                }
-                let untaken = link.untaken()?;
-                if untaken > 0 {
-                    if untaken < packet.untaken {
-                        packet.progress = now;
+                UnderWay::Untaken(packet) => {
+                    if nothing_waits && self.last.as_ref().is_some_and(|last| last.written == now) {
+                        // Just written: too early to ask.
+                        return Ok(packet.just_written(now, gaps));
                     }
-                    packet.untaken = untaken;
-                    let hurried = !self.waiting.is_empty() || packet.is_mail();
-                    return Ok(match packet.look_again(now, gaps) {
-                        None => Step::Stalled,
-                        Some(Step::Again(at)) if !hurried => Step::Unhurried(at),
-                        Some(step) => step,
-                    });
+                    let untaken = link.untaken()?;
+                    if untaken > 0 {
+                        packet.wait.is_left(untaken, now);
+                        let hurried = !nothing_waits || packet.mail.is_some();
+                        return Ok(match packet.wait.look_again(now, gaps) {
+                            None => Step::Stalled,
+                            Some(Step::Again(at)) if !hurried => Step::Unhurried(at),
+                            Some(step) => step,
+                        });
+                    }
+                    if let Some((account, seq)) = packet.mail {
+                        taken(account, seq);
+                    }
+                    self.pause_until = packet.long.then(|| now + gaps.after_long);
+                    self.under_way = UnderWay::Nothing;
                 }
-                if let Kind::Mail(account, seq) = packet.kind {
-                    taken(account, seq);
-                }
-                self.pause_until = packet.long.then(|| now + gaps.after_long);
-                self.under_way = None;
             }
-            if self.waiting.is_empty() || self.closing {
+            if nothing_waits || self.closing {
                 return Ok(Step::Idle);
             }
             if let Some(until) = self.pause_until.filter(|until| now < *until) {
                 return Ok(Step::Again(until));
             }
             if let Some(last) = &self.last {
-                let gap = if last.awake { gaps.between.min(AWAKE) } else { gaps.between };
+                let gap = if self.is_awake(last) { gaps.between.min(AWAKE) } else { gaps.between };
                 if now < last.written + gap {
                     return Ok(Step::Again(last.written + gap));
                 }
             }
-            if let Some(packet) = self.waiting.pop_front() {
-                *self.cost(&packet.kind) -= packet.cost();
-                let Packet { bytes, kind } = packet;
-                let (untaken, long) = (bytes.len(), classic::may_be_cut(bytes.len()));
-                self.under_way = Some(UnderWay { rest: bytes, kind, long, progress: now, untaken, looks: 0 });
+            if let Some(packet) = self.next() {
+                self.write(link, now, packet)?;
             }
+        }
+    }
+
+    fn next(&mut self) -> Option<Packet> {
+        let queue = self.queue.as_mut()?;
+        let packet = queue.waiting.pop_front()?;
+        *queue.cost(&packet.kind) -= packet.cost();
+        self.drop_empty_queue();
+        Some(packet)
+    }
+
+    fn write(&mut self, link: &impl Link, now: Instant, mut packet: Packet) -> io::Result<()> {
+        let long = classic::may_be_cut(packet.bytes.len());
+        let written = match link.try_write(&packet.bytes) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
+            written => written?,
+        };
+        let wait = Wait { progress: now, untaken: packet.bytes.len(), looks: 0 };
+        if written == packet.bytes.len() {
+            self.written(link, &packet.kind, long, wait);
+        } else {
+            packet.bytes.advance(written);
+            self.under_way = UnderWay::HalfWritten(Box::new(HalfWritten { packet, long, wait }));
+        }
+        Ok(())
+    }
+
+    /// The last byte of a packet was written just now.
+    fn written(&mut self, link: &impl Link, kind: &Kind, long: bool, wait: Wait) {
+        if self.last.as_ref().is_some_and(|last| !last.is_reply && last.request != Request::AtOnce) {
+            self.followed = 0;
+        }
+        let is_reply = *kind == Kind::Reply;
+        // Asking costs a system call, and is worth it where something hangs on it.
+        let matters = is_reply || self.followed + 1 >= PROGRAM;
+        let drained = !matters || !link.has_unread();
+        self.last = Some(Last { written: wait.progress, is_reply, drained, request: Request::Awaited });
+        self.under_way = UnderWay::Untaken(Untaken { mail: kind.mail(), long, wait });
+    }
+}
+
+impl Kind {
+    fn mail(&self) -> Option<(AccountId, Seq)> {
+        match self {
+            Self::Mail(account, seq) => Some((*account, *seq)),
+            _ => None,
         }
     }
 }
 
-impl UnderWay {
-    fn is_mail(&self) -> bool {
-        matches!(self.kind, Kind::Mail(..))
-    }
-
+impl Untaken {
     fn just_written(&self, now: Instant, gaps: Gaps) -> Step {
         let at = now + gaps.between.max(Duration::from_millis(1));
-        if self.is_mail() { Step::Again(at) } else { Step::Unhurried(at) }
+        if self.mail.is_some() { Step::Again(at) } else { Step::Unhurried(at) }
+    }
+}
+
+impl Wait {
+    fn is_left(&mut self, untaken: usize, now: Instant) {
+        if untaken < self.untaken {
+            self.progress = now;
+        }
+        self.untaken = untaken;
     }
 
     /// Looks at longer and longer intervals; `None` when it has been too long.
@@ -350,7 +476,7 @@ impl UnderWay {
             return None;
         }
         let interval = gaps.between.max(Duration::from_millis(1)) * (1 << self.looks.min(8));
-        self.looks += 1;
+        self.looks = self.looks.saturating_add(1);
         Some(Step::Again(now + interval.min(SELDOM).min(gaps.patience)))
     }
 }

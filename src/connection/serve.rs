@@ -1,4 +1,4 @@
-//! The task of a connection: requests in their order, one after the other, and then the end.
+//! A connection's turn: requests in their order, one after the other, until there are no more, or the end.
 
 use super::inbox::{Inbox, Rest};
 use super::{Connection, End};
@@ -7,7 +7,6 @@ use crate::handlers::{self, Caller};
 use crate::handover::Line;
 use crate::protocol::classic;
 use crate::sessions::{Session, Sessions, Subscriber};
-use std::pin::pin;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 use tokio::task::coop::consume_budget;
@@ -17,40 +16,44 @@ const PROTOCOL: &str = "classic";
 /// How often a connection that flushes is looked at.
 const FLUSH_LOOK: Duration = Duration::from_millis(2);
 
-/// Serves a peer until it, or the daemon, ends it.
-pub async fn serve(connection: Arc<Connection>) {
-    let end = converse(&connection).await;
-    finish(&connection, end).await;
+/// Answers what has come. If the peer or the daemon has ended the connection, that is seen to as well, and there is no
+/// turn after this one.
+pub(super) async fn turn(connection: Arc<Connection>) {
+    let leaving = Leaving(&connection);
+    match converse(&connection).await {
+        None => std::mem::forget(leaving),
+        Some(end) => finish(&connection, end).await,
+    }
 }
 
-async fn converse(connection: &Arc<Connection>) -> End {
-    let mut stopped = pin!(connection.shared.stop.cancelled());
-    // The process before may have left something.
-    let unread = connection.lock().unread.take();
-    if let Some(unread) = unread {
-        match Box::pin(take_requests(connection, Inbox::of(unread))).await {
-            Err(end) => return end,
-            Ok(Rest::Closed) => return End::ByPeer,
-            Ok(Rest::Left) => return End::Stopped,
-            Ok(Rest::Unread | Rest::Drained) => {}
+/// Takes a connection off the table when its last turn is over, also when that has hit a fault of ours.
+struct Leaving<'a>(&'a Arc<Connection>);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let connection = self.0;
+        if std::thread::panicking() {
+            let (_, session) = conclude(connection, End::ByPeer);
+            session.inspect(|session| connection.shared.core.sessions.sign_out(session));
         }
+        connection.shared.connections.leave(connection);
     }
+}
+
+/// The end, if it came to that.
+async fn converse(connection: &Arc<Connection>) -> Option<End> {
     loop {
-        let ready = tokio::select! {
-            biased;
-            () = &mut stopped => None,
-            ready = connection.stream.readable() => Some(ready),
-        };
-        if let Some(Err(error)) = ready {
-            return End::Broken(error);
-        }
-        // On the heap, so that a connection that says nothing does not carry the room for it.
-        match Box::pin(take_requests(connection, Inbox::default())).await {
-            Err(end) => return end,
-            Ok(Rest::Closed) => return End::ByPeer,
-            Ok(Rest::Left) => return End::Stopped,
+        connection.activity.look();
+        let stopping = connection.shared.stop.is_cancelled();
+        // The process before may have left something.
+        let unread = connection.lock().unread.take();
+        match take_requests(connection, unread.map_or_else(Inbox::default, |unread| Inbox::of(*unread))).await {
+            Err(end) => return Some(end),
+            Ok(Rest::Closed) => return Some(End::ByPeer),
+            Ok(Rest::Left) => return Some(End::Stopped),
             // What had come when the daemon was told to stop was taken too.
-            Ok(_) if ready.is_none() => return End::Stopped,
+            Ok(_) if stopping => return Some(End::Stopped),
+            Ok(_) if connection.activity.rest() => return None,
             Ok(_) => {}
         }
     }
@@ -71,10 +74,10 @@ async fn take_requests(connection: &Arc<Connection>, mut inbox: Inbox) -> Result
         inbox.check_length(connection)?;
         let stays = rest != Rest::Closed && connection.stays_open();
         if stays && (rest == Rest::Unread || inbox.may_be_cut()) {
-            connection.lock().unread = Some(inbox.into_unread());
+            connection.lock().unread = Some(Box::new(inbox.into_unread()));
             return Ok(Rest::Left);
         }
-        if rest == Rest::Unread || (rest == Rest::Drained && inbox.wait_for_more(connection).await?) {
+        if rest == Rest::Unread || (rest == Rest::Drained && inbox.wait_for_more(connection).await) {
             continue;
         }
         if let Some(request) = inbox.take_last() {
@@ -134,8 +137,8 @@ fn conclude(connection: &Connection, end: End) -> (Option<End>, Option<Session>)
     let mut state = connection.lock();
     connection.end(&mut state, end);
     // The reason is taken out for the log, and something stays in its place: whoever still comes finds it over.
-    let end = state.end.replace(End::ByPeer);
-    (end, connection.leave_session(&mut state))
+    let end = state.end.replace(Box::new(End::ByPeer));
+    (end.map(|end| *end), connection.leave_session(&mut state))
 }
 
 /// Until all that waits has been taken; that is the end then, lest something comes in between that is sent, but not

@@ -2,15 +2,17 @@
 
 use super::outbox::Link;
 use crate::domain::Peer;
-use crate::host::socket_queue::{unacknowledged_bytes, unread_bytes};
+use crate::host::socket_queue::{unacknowledged_bytes, unread_by_peer, unread_bytes};
+use nix::sys::socket::getsockopt;
+use nix::sys::socket::sockopt::PeerCredentials;
 use socket2::{Domain, SockRef, Type};
-use std::io;
-use std::net::Shutdown;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
 use std::time::Duration;
-use tokio::net::{TcpStream, UnixStream};
 
-/// A connected stream socket.
+/// A connected stream socket, which never blocks.
 #[derive(Debug)]
 pub enum Stream {
     /// tcp(7)
@@ -20,7 +22,7 @@ pub enum Stream {
 }
 
 impl Stream {
-    /// A connected socket that another process has accepted, and who is at its other end. Within the runtime.
+    /// A connected socket that another process has accepted, and who is at its other end.
     ///
     /// # Errors
     /// When it is none, or not connected any more.
@@ -31,11 +33,11 @@ impl Stream {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "no stream socket"));
         }
         if kind.domain()? == Domain::UNIX {
-            let stream = UnixStream::from_std(socket.into())?;
-            let user = stream.peer_cred()?.uid();
+            let stream = UnixStream::from(socket);
+            let user = peer_user(&stream)?;
             return Ok((Self::Unix(stream), Peer::Unix { user }));
         }
-        let stream = TcpStream::from_std(socket.into())?;
+        let stream = TcpStream::from(socket);
         let address = stream.peer_addr()?;
         Ok((Self::Tcp(stream), Peer::Tcp(address)))
     }
@@ -44,18 +46,10 @@ impl Stream {
         matches!(self, Self::Unix(_))
     }
 
-    /// Waits for bytes, or for the end.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        match self {
-            Self::Tcp(stream) => stream.readable().await,
-            Self::Unix(stream) => stream.readable().await,
-        }
-    }
-
     pub(super) fn try_read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_read(buffer),
-            Self::Unix(stream) => stream.try_read(buffer),
+            Self::Tcp(stream) => (&mut &*stream).read(buffer),
+            Self::Unix(stream) => (&mut &*stream).read(buffer),
         }
     }
 
@@ -90,28 +84,38 @@ impl Stream {
     }
 }
 
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        match self {
+            Self::Tcp(stream) => stream.as_fd(),
+            Self::Unix(stream) => stream.as_fd(),
+        }
+    }
+}
+
+/// Who is at the other end of a UNIX socket: `SO_PEERCRED` of unix(7).
+fn peer_user(stream: &UnixStream) -> io::Result<u32> {
+    Ok(getsockopt(stream, PeerCredentials)?.uid())
+}
+
 impl Link for Stream {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
-            Self::Tcp(stream) => stream.try_write(bytes),
-            Self::Unix(stream) => stream.try_write(bytes),
+            Self::Tcp(stream) => (&mut &*stream).write(bytes),
+            Self::Unix(stream) => (&mut &*stream).write(bytes),
         }
     }
 
     fn untaken(&self) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => unacknowledged_bytes(stream.as_fd()),
-            Self::Unix(stream) => unacknowledged_bytes(stream.as_fd()),
+            Self::Unix(stream) => unread_by_peer(stream.as_fd()),
         }
     }
 
     fn has_unread(&self) -> bool {
-        // Not to be had from the runtime, which may not have heard of it yet. And not by reading: that would take the
-        // error of a peer that is gone, which tells what it has not taken, and is told once.
-        let unread = match self {
-            Self::Tcp(stream) => unread_bytes(stream.as_fd()),
-            Self::Unix(stream) => unread_bytes(stream.as_fd()),
-        };
-        unread.is_ok_and(|bytes| bytes > 0)
+        // Not by reading: that would take the error of a peer that is gone, which tells what it has not taken, and is
+        // told once.
+        unread_bytes(self.as_fd()).is_ok_and(|bytes| bytes > 0)
     }
 }

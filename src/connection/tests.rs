@@ -32,6 +32,16 @@ async fn sign_up(store: &Store, text: &str) -> AccountId {
     store.add_user(account).await.unwrap().unwrap()
 }
 
+/// Serves a connection until it, or the daemon, ends it.
+async fn serve(connection: Arc<Connection>) {
+    let connections = &connection.shared.connections;
+    connections.take_up(&connection);
+    tokio::select! {
+        broken = connections.run() => panic!("{broken:?}"),
+        () = connections.wait_until_empty() => {}
+    }
+}
+
 fn shared(store: Store, handover: Option<Handover>) -> Arc<Shared> {
     let mut settings = Settings::default();
     // Long enough for a scene to do something in.
@@ -41,6 +51,7 @@ fn shared(store: Store, handover: Option<Handover>) -> Arc<Shared> {
     Arc::new(Shared {
         core: Core { accounts, sessions: Arc::default(), store },
         settings,
+        connections: Connections::new(10).unwrap(),
         pacer: Pacer::default(),
         stop: CancellationToken::new(),
         give_up: CancellationToken::new(),
@@ -72,7 +83,7 @@ impl Scene {
         let (ours, peer) = UnixStream::pair().unwrap();
         ours.set_nonblocking(true).unwrap();
         peer.set_nonblocking(true).unwrap();
-        let stream = Stream::Unix(tokio::net::UnixStream::from_std(ours).unwrap());
+        let stream = Stream::Unix(ours);
         let connection = Connection::new(stream, Peer::Unix { user: 0 }, shared);
         Self { connection, committed, peer, ann, bob, _folder: folder }
     }
@@ -222,8 +233,6 @@ async fn a_visit_of_the_pacer_that_was_moved_forward_leads_to_no_other() {
 async fn looking_whether_a_peer_has_said_something_does_not_forget_what_it_left_unread() {
     let (ours, peer) = UnixStream::pair().unwrap();
     ours.set_nonblocking(true).unwrap();
-    let ours = tokio::net::UnixStream::from_std(ours).unwrap();
-    ours.writable().await.unwrap();
     let stream = Stream::Unix(ours);
     assert_eq!(outbox::Link::try_write(&stream, b"unread").unwrap(), 6);
     drop(peer);

@@ -4,7 +4,6 @@ use crate::connection::Shared;
 use crate::host::notify::Notifier;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
-use tokio_util::task::TaskTracker;
 
 /// Between two notices to systemd, at the least.
 const REST: Duration = Duration::from_secs(1);
@@ -30,16 +29,16 @@ impl Population {
     }
 
     /// Tells systemd with a notice that carries a status anyway: READY, after the start or a reload.
-    pub(super) fn tell_with(&self, shared: &Shared, connections: &TaskTracker, notice: impl FnOnce(&str)) {
+    pub(super) fn tell_with(&self, shared: &Shared, notice: impl FnOnce(&str)) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        *told = self.text(shared, connections);
+        *told = self.text(shared);
         notice(&told);
     }
 
     /// False: systemd knows.
-    fn tell_if_changed(&self, notifier: &Notifier, shared: &Shared, connections: &TaskTracker) -> bool {
+    fn tell_if_changed(&self, notifier: &Notifier, shared: &Shared) -> bool {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        let text = self.text(shared, connections);
+        let text = self.text(shared);
         let changed = text != *told;
         if changed {
             notifier.status(&text);
@@ -48,8 +47,8 @@ impl Population {
         changed
     }
 
-    fn text(&self, shared: &Shared, connections: &TaskTracker) -> String {
-        let (online, connections) = (shared.core.sessions.accounts_online(), connections.len());
+    fn text(&self, shared: &Shared) -> String {
+        let (online, connections) = (shared.core.sessions.accounts_online(), shared.connections.len());
         let plural = if connections == 1 { "" } else { "s" };
         let remark = self.remark.lock().unwrap_or_else(PoisonError::into_inner);
         let remark = remark.as_deref().map(|remark| format!("; {remark}")).unwrap_or_default();
@@ -58,10 +57,10 @@ impl Population {
     }
 
     /// Tells systemd of each change, at most once in a while. An idle server wakes nobody. Runs until dropped.
-    pub(super) async fn tell(&self, notifier: &Notifier, shared: &Shared, connections: &TaskTracker) {
+    pub(super) async fn tell(&self, notifier: &Notifier, shared: &Shared) {
         loop {
             shared.population_changed.notified().await;
-            if self.tell_if_changed(notifier, shared, connections) {
+            if self.tell_if_changed(notifier, shared) {
                 tokio::time::sleep(REST).await;
             }
         }

@@ -7,10 +7,10 @@ use super::takeover::{self, Left};
 use super::{Daemon, StartError, greeting, orders, reload};
 use crate::accounts::Accounts;
 use crate::config::Settings;
-use crate::connection::{Pacer, Shared};
+use crate::connection::{Connections, Pacer, Shared};
 use crate::handlers::Core;
 use crate::host::watchdog::{self, Probe, Watchdog};
-use crate::listener::{self, Limits};
+use crate::listener;
 use crate::notifier;
 use crate::sessions::Sessions;
 use crate::store::{Committed, Store};
@@ -21,10 +21,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
 
 /// For connections to end when they have been told to give up.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -109,6 +108,7 @@ pub(super) async fn serve(
     let shared = Arc::new(Shared {
         core,
         settings: daemon.live.clone(),
+        connections: Connections::new(daemon.live.get().connections.max).map_err(failed("its connections"))?,
         pacer: Pacer::default(),
         stop: CancellationToken::new(),
         give_up: CancellationToken::new(),
@@ -116,26 +116,27 @@ pub(super) async fn serve(
         handover,
         parked: Mutex::default(),
     });
-    let connections = TaskTracker::new();
-    let permits = Arc::new(Semaphore::new(daemon.live.get().connections.max));
-    let limits = Limits { permits, tasks: connections.clone() };
     // Before anybody is told anything: sessions that go on were online all the time.
     let heirs = match heirs {
         Some(heirs) => heirs.take_up(&shared).await,
         None => Vec::new(),
     };
     let population = Arc::new(Population::default());
-    let mut rounds = rounds(&daemon, &shared, &connections, &population, committed);
+    let mut rounds = rounds(&daemon, &shared, &population, committed);
+    let mut hearing = JoinSet::new();
+    let room = Arc::clone(&shared);
+    hearing.spawn(async move { room.connections.run().await });
 
     for connection in heirs {
-        listener::take_up(connection, &shared, &limits);
+        connection.wake();
+        shared.connections.take_up(&connection);
     }
     let mut addresses = Vec::new();
     let mut accepting = JoinSet::new();
     for open in sockets.clients {
         let (address, listener) = open.register().map_err(failed("its listeners"))?;
         addresses.push(address.clone());
-        let accept = listener::accept(listener, Arc::clone(&shared), limits.clone());
+        let accept = listener::accept(listener, Arc::clone(&shared));
         accepting.spawn(async move { accept.await.map_err(|source| StartError::Listener { address, source }) });
     }
     let probe = probe(Handle::current(), Arc::clone(&sessions), store.clone());
@@ -147,10 +148,10 @@ pub(super) async fn serve(
     daemon.sandbox.confine_calls()?;
     population.lacks(daemon.sandbox.missing());
 
-    population.tell_with(&shared, &connections, |status| daemon.notifier.ready(status));
+    population.tell_with(&shared, |status| daemon.notifier.ready(status));
     greeting::greet(&addresses);
     // One at a time, whoever asks.
-    let reload = || reload_and_tell(&daemon, &shared, &connections, &population);
+    let reload = || reload_and_tell(&daemon, &shared, &population);
     let outcome = takers
         .run_until(async {
             loop {
@@ -164,6 +165,9 @@ pub(super) async fn serve(
                     },
                     Some(order) = ordered.recv() => orders::carry_out(order, reload),
                     Some(Ok(Err(broken))) = accepting.join_next() => break Err(broken),
+                    Some(Ok(Err(source))) = hearing.join_next() => {
+                        break Err(StartError::Runtime { doing: "what it hears of its connections", source });
+                    }
                 }
             }
         })
@@ -173,7 +177,7 @@ pub(super) async fn serve(
     daemon.notifier.stopping();
     shared.stop.cancel();
     accepting.join_all().await;
-    end_connections(&daemon, &shared, &connections, &mut signals).await;
+    end_connections(&daemon, &shared, &mut signals).await;
     // Nobody is left who could be told anything, and what they read is about to be closed.
     rounds.abort_all();
     if let Err(error) = store.stop().await {
@@ -185,26 +189,22 @@ pub(super) async fn serve(
 }
 
 /// Reloads, and tells systemd when it began and ended, and in the status what became of it.
-fn reload_and_tell(
-    daemon: &Daemon,
-    shared: &Shared,
-    connections: &TaskTracker,
-    population: &Population,
-) -> Result<(), Refusal> {
+fn reload_and_tell(daemon: &Daemon, shared: &Shared, population: &Population) -> Result<(), Refusal> {
     daemon.notifier.reloading();
     let outcome = reload::reload(daemon);
     population.remark(outcome.as_ref().err().map(|refusal| refusal.summary.clone()));
-    population.tell_with(shared, connections, |status| daemon.notifier.ready_again(status));
+    population.tell_with(shared, |status| daemon.notifier.ready_again(status));
     outcome
 }
 
 /// Lets connections come to their end, or leaves them to the next process.
-async fn end_connections(daemon: &Daemon, shared: &Shared, connections: &TaskTracker, signals: &mut Signals) {
-    connections.close();
+async fn end_connections(daemon: &Daemon, shared: &Shared, signals: &mut Signals) {
+    let connections = &shared.connections;
+    connections.rouse_all();
     let deadline = takeover::deadline(shared, daemon.live.get().process.stop_deadline);
     let goes_on = shared.handover.is_some();
     tokio::select! {
-        () = connections.wait() => {}
+        () = connections.wait_until_empty() => {}
         () = tokio::time::sleep(deadline) => {
             let left = connections.len();
             if goes_on {
@@ -220,7 +220,7 @@ async fn end_connections(daemon: &Daemon, shared: &Shared, connections: &TaskTra
         takeover::leave(shared).await;
     } else {
         // They need a moment to note what was taken, and to take back what was not.
-        let _ = tokio::time::timeout(LAST_MOMENT, connections.wait()).await;
+        let _ = tokio::time::timeout(LAST_MOMENT, connections.wait_until_empty()).await;
     }
 }
 
@@ -228,7 +228,6 @@ async fn end_connections(daemon: &Daemon, shared: &Shared, connections: &TaskTra
 fn rounds(
     daemon: &Daemon,
     shared: &Arc<Shared>,
-    connections: &TaskTracker,
     population: &Arc<Population>,
     committed: mpsc::Receiver<Vec<Committed>>,
 ) -> JoinSet<()> {
@@ -243,8 +242,8 @@ fn rounds(
     rounds.spawn(async move { room.pacer.run().await });
     if daemon.notifier.is_on() {
         let (room, population) = (Arc::clone(shared), Arc::clone(population));
-        let (notifier, connections) = (daemon.notifier.clone(), connections.clone());
-        rounds.spawn(async move { population.tell(&notifier, &room, &connections).await });
+        let notifier = daemon.notifier.clone();
+        rounds.spawn(async move { population.tell(&notifier, &room).await });
     }
     rounds
 }

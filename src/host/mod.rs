@@ -1,6 +1,7 @@
 //! All that is systemd's or the kernel's: what a daemon needs from its host and cannot have from std.
 //!
 //! - [`sockets`]: listeners, passed in by systemd under a name or bound by us, and what their connections inherit.
+//! - [`readiness`]: which of thousands of sockets have something to read.
 //! - [`socket_queue`]: how much of what we wrote the other side has not taken.
 //! - [`notify`] and [`watchdog`]: what systemd is told, and when it is told nothing.
 //! - [`descriptor_store`] and [`memory_file`]: what stays when the process ends.
@@ -27,7 +28,8 @@
 //!
 //! # Must not be here
 //!
-//! Reading the configuration (plain option structs come in), tokio, protocols, what a listener's name means. This is
+//! Reading the configuration (plain option structs come in), the runtime (but where it waits for a descriptor of ours, in
+//! [`readiness`]), protocols, what a listener's name means. This is
 //! the only room with `unsafe`: a few items, each with its reason.
 
 pub mod descriptor_store;
@@ -35,6 +37,7 @@ pub mod journal;
 pub mod memory_file;
 pub mod notify;
 pub mod privileges;
+pub mod readiness;
 pub mod resources;
 pub mod sandbox;
 pub mod socket_queue;

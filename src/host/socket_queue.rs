@@ -1,7 +1,7 @@
 //! How much of what we wrote the other side has not taken, and how much of what it wrote we have not.
 
 use nix::libc::c_int;
-use socket2::{Domain, SockRef};
+use socket2::SockRef;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 
@@ -20,24 +20,28 @@ mod ioctl {
     );
 }
 
-/// What of our writes on this stream socket is still under way: `SIOCOUTQ`. Only "none" or "some" has a meaning
-/// that both kinds of socket share.
-///
-/// - TCP: bytes, sent or not, that the peer's kernel has not acknowledged. A connection that was reset keeps
-///   its number: what was not acknowledged never will be. After shutdown(2) our FIN counts as one.
-/// - UNIX: memory of what the peer itself has not read, with the kernel's own overhead.
+/// What of our writes on this TCP socket is still under way: bytes, sent or not, that the peer's kernel has not
+/// acknowledged (`SIOCOUTQ`). A connection that was reset keeps its number: what was not acknowledged never will be. After
+/// shutdown(2) our FIN counts as one.
 ///
 /// # Errors
-/// `ConnectionReset`: the peer of a UNIX socket closed it without reading all. Its kernel forgets the rest, so that
-/// nothing seems to be under way, and the writes must not be taken for read. (The error is taken from the
-/// socket: it is not told twice.) Else what ioctl(2) said: no socket, or a listening one.
+/// What ioctl(2) said: no socket, or a listening one.
 pub fn unacknowledged_bytes(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    queued(socket)
+}
+
+/// What of our writes on this UNIX stream socket the peer itself has not read, with the kernel's own overhead
+/// (`SIOCOUTQ`): only "none" or "some" has a meaning.
+///
+/// # Errors
+/// `ConnectionReset`: the peer closed it without reading all. Its kernel forgets the rest, so that nothing seems to be
+/// under way, and the writes must not be taken for read. (The error is taken from the socket: it is not told twice.)
+/// Else what ioctl(2) said: no socket, or a listening one.
+pub fn unread_by_peer(socket: BorrowedFd<'_>) -> io::Result<usize> {
     let bytes = queued(socket)?;
-    let socket = SockRef::from(&socket);
     // The peer's end marks ours before it frees what it did not read, so an empty queue is judged second.
     if bytes == 0
-        && socket.domain()? == Domain::UNIX
-        && let Some(error) = socket.take_error()?
+        && let Some(error) = SockRef::from(&socket).take_error()?
     {
         return Err(error);
     }
@@ -131,14 +135,14 @@ mod tests {
     #[test]
     fn a_unix_peer_has_taken_what_it_has_read() {
         let (mut ours, mut peer) = UnixStream::pair().unwrap();
-        assert_eq!(unacknowledged_bytes(ours.as_fd()).unwrap(), 0);
+        assert_eq!(unread_by_peer(ours.as_fd()).unwrap(), 0);
         ours.write_all(b"hello").unwrap();
-        assert!(unacknowledged_bytes(ours.as_fd()).unwrap() > 0);
+        assert!(unread_by_peer(ours.as_fd()).unwrap() > 0);
 
         peer.read_exact(&mut [0; 4]).unwrap();
-        assert!(unacknowledged_bytes(ours.as_fd()).unwrap() > 0, "one byte is left");
+        assert!(unread_by_peer(ours.as_fd()).unwrap() > 0, "one byte is left");
         peer.read_exact(&mut [0; 1]).unwrap();
-        assert_eq!(unacknowledged_bytes(ours.as_fd()).unwrap(), 0);
+        assert_eq!(unread_by_peer(ours.as_fd()).unwrap(), 0);
     }
 
     #[test]
@@ -146,7 +150,7 @@ mod tests {
         let (mut ours, peer) = UnixStream::pair().unwrap();
         ours.write_all(b"hello").unwrap();
         drop(peer);
-        let error = unacknowledged_bytes(ours.as_fd()).unwrap_err();
+        let error = unread_by_peer(ours.as_fd()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 
@@ -156,7 +160,7 @@ mod tests {
         ours.write_all(b"hello").unwrap();
         peer.read_exact(&mut [0; 5]).unwrap();
         drop(peer);
-        assert_eq!(unacknowledged_bytes(ours.as_fd()).unwrap(), 0);
+        assert_eq!(unread_by_peer(ours.as_fd()).unwrap(), 0);
     }
 
     #[test]
@@ -183,7 +187,7 @@ mod tests {
         (&ours).write_all(b"unread").unwrap();
         drop(theirs);
         assert_eq!(unread_bytes(ours.as_fd()).unwrap(), 0);
-        let error = unacknowledged_bytes(ours.as_fd()).unwrap_err();
+        let error = unread_by_peer(ours.as_fd()).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::ConnectionReset);
     }
 }

@@ -5,15 +5,13 @@
 //!
 //! Must not be here: bytes of a protocol, sessions.
 
-use crate::connection::{self, Connection, Shared, Stream};
+use crate::connection::{Connection, Full, Shared, Stream};
 use crate::domain::Peer;
 use nix::errno::Errno;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio_util::task::TaskTracker;
 
 /// A listening socket of either kind, on the runtime.
 pub enum Listener {
@@ -26,22 +24,13 @@ pub enum Listener {
 /// First and longest pause after the machine ran out of something.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 
-/// What the loops of all listeners share.
-#[derive(Clone)]
-pub struct Limits {
-    /// One permit for each connection there may be.
-    pub permits: Arc<Semaphore>,
-    /// The connections' tasks.
-    pub tasks: TaskTracker,
-}
-
 /// Accepts until the daemon stops.
 ///
 /// When there are as many connections as there may be, a new one is accepted and closed, so that the peer knows.
 ///
 /// # Errors
 /// When the listener itself is broken.
-pub async fn accept(listener: Listener, shared: Arc<Shared>, limits: Limits) -> io::Result<()> {
+pub async fn accept(listener: Listener, shared: Arc<Shared>) -> io::Result<()> {
     let mut pause = PAUSE.0;
     let mut full = false;
     loop {
@@ -69,49 +58,27 @@ pub async fn accept(listener: Listener, shared: Arc<Shared>, limits: Limits) -> 
             },
         };
         pause = PAUSE.0;
-        let Ok(permit) = Arc::clone(&limits.permits).try_acquire_owned() else {
-            if !full {
-                tracing::warn!(%peer, "closed at once: there are as many connections as connections.max allows");
-            }
-            full = true;
-            continue;
-        };
-        full = false;
-        tracing::debug!(%peer, protocol = "classic", "connection accepted");
-        let connection = Connection::new(stream, peer, Arc::clone(&shared));
-        serve(connection, Some(permit), &shared, &limits);
+        let admitted = shared.connections.admit(|| {
+            tracing::debug!(%peer, protocol = "classic", "connection accepted");
+            Connection::new(stream, peer, Arc::clone(&shared))
+        });
+        if admitted == Err(Full) && !full {
+            tracing::warn!(%peer, "closed at once: there are as many connections as connections.max allows");
+        }
+        full = admitted.is_err();
     }
-}
-
-/// Goes on with a connection that a process before this one has accepted. It counts as one, even where there are more by
-/// now than there may be.
-pub fn take_up(connection: Arc<Connection>, shared: &Arc<Shared>, limits: &Limits) {
-    let permit = Arc::clone(&limits.permits).try_acquire_owned().ok();
-    connection.wake();
-    serve(connection, permit, shared, limits);
-}
-
-fn serve(connection: Arc<Connection>, permit: Option<OwnedSemaphorePermit>, shared: &Arc<Shared>, limits: &Limits) {
-    let tracked = limits.tasks.token();
-    let shared_by_it = Arc::clone(shared);
-    tokio::spawn(async move {
-        connection::serve(connection).await;
-        drop((permit, tracked));
-        shared_by_it.population_changed.notify_one();
-    });
-    shared.population_changed.notify_one();
 }
 
 async fn next(listener: &Listener) -> io::Result<(Stream, Peer)> {
     match listener {
         Listener::Tcp(listener) => {
             let (stream, address) = listener.accept().await?;
-            Ok((Stream::Tcp(stream), Peer::Tcp(address)))
+            Ok((Stream::Tcp(stream.into_std()?), Peer::Tcp(address)))
         }
         Listener::Unix(listener) => {
             let (stream, _) = listener.accept().await?;
             let user = stream.peer_cred()?.uid();
-            Ok((Stream::Unix(stream), Peer::Unix { user }))
+            Ok((Stream::Unix(stream.into_std()?), Peer::Unix { user }))
         }
     }
 }

@@ -119,7 +119,7 @@ fn a_peer_that_has_asked_something_since_a_reply_is_awake_and_gets_the_next_soon
     let asks = |scene: &mut Scene| {
         scene.kernel.untaken.set(0);
         assert_eq!(scene.after(MS / 10), Step::Idle);
-        scene.outbox.heard();
+        scene.outbox.heard(scene.now, GAPS);
     };
     assert_eq!(writes_after_a_request(false, reply(), asks), 2);
     // It need not have read what it did not ask for.
@@ -131,15 +131,59 @@ fn a_request_that_lay_unread_when_the_reply_was_written_shows_nothing() {
     let asks = |scene: &mut Scene| {
         scene.kernel.untaken.set(0);
         assert_eq!(scene.after(MS / 10), Step::Idle);
-        scene.outbox.heard();
+        scene.outbox.heard(scene.now, GAPS);
     };
     assert_eq!(writes_after_a_request(true, reply(), asks), 1);
 }
 
 #[test]
 fn a_request_that_was_sent_before_the_reply_was_taken_shows_nothing() {
-    let asks = |scene: &mut Scene| scene.outbox.heard();
+    let asks = |scene: &mut Scene| scene.outbox.heard(scene.now, GAPS);
     assert_eq!(writes_after_a_request(false, reply(), asks), 1);
+}
+
+/// Writes a mail, which is taken at once; a request follows it after so long.
+fn mail_and_a_request(scene: &mut Scene, after: Duration) {
+    scene.push(mail(1));
+    scene.step();
+    scene.kernel.untaken.set(0);
+    scene.after(after);
+    scene.outbox.heard(scene.now, GAPS);
+}
+
+/// How many packets are written after so many mails that a request followed, and one that comes right behind the last.
+fn writes_behind(answered: usize, scene: &mut Scene) -> usize {
+    for _ in 0..answered {
+        mail_and_a_request(scene, MS);
+        scene.after(10 * MS);
+    }
+    mail_and_a_request(scene, AWAKE);
+    let before = scene.writes();
+    scene.push(mail(2));
+    scene.step();
+    scene.writes() - before
+}
+
+#[test]
+fn a_peer_that_has_answered_one_packet_after_the_other_at_once_is_a_program_and_gets_the_next_sooner() {
+    let many = usize::from(PROGRAM);
+    assert_eq!(writes_behind(many - 2, &mut Scene::new()), 0);
+    assert_eq!(writes_behind(many - 1, &mut Scene::new()), 1);
+    // A request that lay unread when the packet was written shows nothing.
+    let mut scene = Scene::new();
+    scene.kernel.unread.set(true);
+    assert_eq!(writes_behind(many + 1, &mut scene), 0);
+}
+
+#[test]
+fn a_packet_that_is_not_answered_at_once_shows_that_the_peer_is_no_program() {
+    let mut scene = Scene::new();
+    assert_eq!(writes_behind(usize::from(PROGRAM), &mut scene), 1);
+    scene.kernel.untaken.set(0);
+    scene.after(10 * MS);
+    // The last was not answered, nor is this one within the gap.
+    mail_and_a_request(&mut scene, GAPS.between);
+    assert_eq!(writes_behind(usize::from(PROGRAM) - 2, &mut scene), 0);
 }
 
 #[test]
@@ -150,7 +194,7 @@ fn behind_a_packet_of_several_segments_the_gap_begins_when_it_was_taken() {
     scene.push(mail(1));
     scene.kernel.untaken.set(0);
     assert_eq!(scene.after(20 * MS), Step::Again(scene.now + 5 * MS));
-    scene.outbox.heard();
+    scene.outbox.heard(scene.now, GAPS);
     assert_eq!(scene.after(4 * MS), Step::Again(scene.now + MS));
     scene.after(MS);
     assert_eq!(scene.writes(), 2);
@@ -211,7 +255,7 @@ fn news_that_comes_while_a_request_is_answered_goes_behind_the_answer() {
     let writes = scene.kernel.writes.borrow();
     assert_eq!(writes.concat(), b"\x05ann\r\x01\x02bob\rhi\x03\x01\x05bob\r\x01");
     assert!(scene.outbox.is_empty());
-    assert_eq!((scene.outbox.mail_cost, scene.outbox.other_cost), (0, 0));
+    assert!(scene.outbox.queue.is_none(), "nothing is kept for what does not wait");
 }
 
 #[test]

@@ -1,0 +1,171 @@
+//! All connections: who is here, and whose turn it is.
+//!
+//! One task waits for all of them, and begins a turn (`serve.rs`) for each of which something was heard. So a connection
+//! that says nothing has no task, no buffer, no timer and no waker: it is a place in this table, and what it knows.
+
+use super::Connection;
+use crate::host::readiness::{EVENTS, Readiness};
+use slab::Slab;
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Notify;
+
+/// See the module. One for the whole daemon.
+pub struct Connections {
+    max: usize,
+    /// Those that have entered, and those that are about to.
+    count: AtomicUsize,
+    places: Mutex<Slab<Arc<Connection>>>,
+    readiness: Readiness,
+    changed: Notify,
+}
+
+/// There are as many connections as there may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("there are as many connections as connections.max allows")]
+pub struct Full;
+
+/// A connection's place in the table, once it has one.
+#[derive(Debug)]
+pub(super) struct Place(AtomicU32);
+
+impl Place {
+    const NONE: u32 = u32::MAX;
+
+    fn take(&self) -> Option<usize> {
+        let place = self.0.swap(Self::NONE, Ordering::Relaxed);
+        (place != Self::NONE).then_some(place as usize)
+    }
+}
+
+impl Default for Place {
+    fn default() -> Self {
+        Self(AtomicU32::new(Self::NONE))
+    }
+}
+
+impl Connections {
+    /// None yet, and never more than `max` that were admitted.
+    ///
+    /// # Errors
+    /// When the kernel has no more descriptors.
+    pub fn new(max: usize) -> io::Result<Self> {
+        Ok(Self {
+            max,
+            count: AtomicUsize::new(0),
+            places: Mutex::default(),
+            readiness: Readiness::new()?,
+            changed: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Slab<Arc<Connection>>> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.count.load(Ordering::Relaxed)
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// A new connection, made only if there is room for it.
+    ///
+    /// # Errors
+    /// [`Full`]: there is none.
+    pub fn admit(&self, make: impl FnOnce() -> Arc<Connection>) -> Result<(), Full> {
+        if self.count.fetch_add(1, Ordering::Relaxed) >= self.max {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return Err(Full);
+        }
+        self.enter(&make());
+        Ok(())
+    }
+
+    /// One that a process before this has admitted. It counts as one, even where there are more by now than there may be.
+    pub fn take_up(&self, connection: &Arc<Connection>) {
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.enter(connection);
+        connection.rouse(false);
+    }
+
+    fn enter(&self, connection: &Arc<Connection>) {
+        let place = self.lock().insert(Arc::clone(connection));
+        connection.place.0.store(u32::try_from(place).unwrap_or(Place::NONE), Ordering::Relaxed);
+        if let Err(error) = self.readiness.add(connection.stream.as_fd(), place as u64) {
+            connection.fail(error);
+        }
+        // Those that are here are roused when the daemon stops; this one may have come too late for that.
+        if connection.shared.stop.is_cancelled() {
+            connection.rouse(false);
+        }
+        connection.shared.population_changed.notify_one();
+    }
+
+    /// The connection is over, or the next process goes on with it. Saying so again does nothing.
+    pub(super) fn leave(&self, connection: &Connection) {
+        let Some(place) = connection.place.take() else { return };
+        self.readiness.remove(connection.stream.as_fd());
+        let left = self.lock().try_remove(place);
+        self.count.fetch_sub(1, Ordering::Relaxed);
+        // Not under the lock: it may be the last that holds it.
+        drop(left);
+        self.changed.notify_waiters();
+        connection.shared.population_changed.notify_one();
+    }
+
+    /// Begins turns as peers are heard of. Runs until dropped.
+    ///
+    /// # Errors
+    /// When the kernel refuses to tell.
+    pub async fn run(&self) -> io::Result<()> {
+        let ready = self.readiness.watch()?;
+        let mut roused = Vec::with_capacity(EVENTS);
+        loop {
+            let mut events = ready.readable().await?;
+            let count = {
+                let places = self.lock();
+                self.readiness.take(|event| {
+                    let place = usize::try_from(event.number).ok();
+                    // It may have left meanwhile; if another has its place, that one finds nothing to read.
+                    if let Some(connection) = place.and_then(|place| places.get(place)) {
+                        roused.push((Arc::clone(connection), event.hung_up));
+                    }
+                })?
+            };
+            if count < EVENTS {
+                events.clear_ready();
+            }
+            for (connection, hung_up) in roused.drain(..) {
+                connection.rouse(hung_up);
+            }
+        }
+    }
+
+    /// Gives each a turn: the daemon stops.
+    pub fn rouse_all(&self) {
+        let all: Vec<_> = self.lock().iter().map(|(_, connection)| Arc::clone(connection)).collect();
+        for connection in all {
+            connection.rouse(false);
+        }
+    }
+
+    /// Returns when there are none.
+    pub async fn wait_until_empty(&self) {
+        loop {
+            let changed = self.changed.notified();
+            if self.is_empty() {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
