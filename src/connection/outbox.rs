@@ -351,6 +351,7 @@ impl Outbox {
             match &mut self.under_way {
                 UnderWay::Nothing => {}
                 UnderWay::HalfWritten(half) => {
+                    let drained = is_drained(link, &half.packet.kind, self.followed);
                     let HalfWritten { packet, wait, long } = &mut **half;
                     match link.try_write(&packet.bytes) {
                         Ok(written) => {
@@ -364,7 +365,7 @@ impl Outbox {
                     }
                     if packet.bytes.is_empty() {
                         let (kind, long, wait) = (packet.kind.clone(), *long, *wait);
-                        self.written(link, &kind, long, wait);
+                        self.written(&kind, long, wait, drained);
                     }
                     continue;
                 }
@@ -418,13 +419,14 @@ impl Outbox {
 
     fn write(&mut self, link: &impl Link, now: Instant, mut packet: Packet) -> io::Result<()> {
         let long = classic::may_be_cut(packet.bytes.len());
+        let drained = is_drained(link, &packet.kind, self.followed);
         let written = match link.try_write(&packet.bytes) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
             written => written?,
         };
         let wait = Wait { progress: now, untaken: packet.bytes.len(), looks: 0 };
         if written == packet.bytes.len() {
-            self.written(link, &packet.kind, long, wait);
+            self.written(&packet.kind, long, wait, drained);
         } else {
             packet.bytes.advance(written);
             self.under_way = UnderWay::HalfWritten(Box::new(HalfWritten { packet, long, wait }));
@@ -433,17 +435,22 @@ impl Outbox {
     }
 
     /// The last byte of a packet was written just now.
-    fn written(&mut self, link: &impl Link, kind: &Kind, long: bool, wait: Wait) {
+    fn written(&mut self, kind: &Kind, long: bool, wait: Wait, drained: bool) {
         if self.last.as_ref().is_some_and(|last| !last.is_reply && last.request != Request::AtOnce) {
             self.followed = 0;
         }
         let is_reply = *kind == Kind::Reply;
-        // Asking costs a system call, and is worth it where something hangs on it.
-        let matters = is_reply || self.followed + 1 >= PROGRAM;
-        let drained = !matters || !link.has_unread();
         self.last = Some(Last { written: wait.progress, is_reply, drained, request: Request::Awaited });
         self.under_way = UnderWay::Untaken(Untaken { mail: kind.mail(), long, wait });
     }
+}
+
+/// Whether what the peer sends from now on is all that there will be to read. To be asked before a packet is written: a
+/// quick peer answers before a write returns.
+fn is_drained(link: &impl Link, kind: &Kind, followed: u8) -> bool {
+    // Asking costs a system call, and is worth it where something hangs on it.
+    let matters = *kind == Kind::Reply || followed + 1 >= PROGRAM;
+    !matters || !link.has_unread()
 }
 
 impl Kind {

@@ -165,12 +165,11 @@ async fn the_roll_says_at_each_moment_whether_a_crash_would_cut_something_short(
     scene.peer = UnixStream::pair().unwrap().0;
     let shared = Arc::clone(&scene.connection.shared);
     let connection = std::mem::replace(&mut scene.connection, Scene::new().await.connection);
-    let announcing = tokio::spawn({
-        let shared = Arc::clone(&shared);
-        async move { crate::notifier::announce(&shared.core.sessions, &shared.core.store).await }
-    });
     serve(connection).await;
     assert!(systemd.roll().entry(1).is_some(), "nobody has been told");
+    let announcing = tokio::spawn(async move {
+        crate::notifier::announce(&shared.core.sessions, &shared.core.store).await;
+    });
     while systemd.roll().entry(1).is_some() {
         yield_now().await;
     }
