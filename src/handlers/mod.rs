@@ -148,10 +148,12 @@ pub async fn handle(
         },
     };
     match (request, session) {
+        // These two on the heap: they are seldom, and have so much to remember that every other request would carry the
+        // room for it.
         (Request::SignUp { email, login, password }, _) => {
-            sign_up::handle(core, caller, &email, &login, &password).await
+            Box::pin(sign_up::handle(core, caller, &email, &login, &password)).await
         }
-        (Request::LogIn { login, password }, _) => log_in::handle(core, caller, &login, &password).await,
+        (Request::LogIn { login, password }, _) => Box::pin(log_in::handle(core, caller, &login, &password)).await,
         (Request::LogOut, Some(session)) => Ok(log_out::handle(core, caller, session).await),
         (Request::GetContacts, Some(session)) => get_contacts::handle(core, session).await,
         (Request::AddContact { login }, Some(session)) => add_contact::handle(core, session, &login).await,
