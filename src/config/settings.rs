@@ -183,7 +183,9 @@ settings! {
 
         /// How long after one packet the next may follow, at the earliest, so that the peer reads them one by one:
         /// the protocol has no other border between packets. Longer is safer with slow clients, and delivers fewer
-        /// packets each second to one client: 100 with 10ms. 0s: as soon as the peer's kernel has the last one.
+        /// packets each second to one client: 100 with 10ms. A client that asks and gets an answer, or that answers each
+        /// packet at once as programs do, is seen to have read, and need not wait. 0s: as soon as the peer's kernel
+        /// has the last one.
         reload packet_gap: Duration = 10 * MILLISECOND, duration(Duration::ZERO..=SECOND);
 
         /// How long a pause must be for a request of more than 512 bytes to count as complete. Such a request can
