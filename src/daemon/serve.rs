@@ -239,6 +239,8 @@ fn rounds(
     let room = Arc::clone(shared);
     rounds.spawn(async move { room.core.store.keep_cursors().await });
     let room = Arc::clone(shared);
+    rounds.spawn(async move { room.core.store.file_when_quiet().await });
+    let room = Arc::clone(shared);
     rounds.spawn(async move { room.pacer.run().await });
     if daemon.notifier.is_on() {
         let (room, population) = (Arc::clone(shared), Arc::clone(population));

@@ -76,6 +76,41 @@ pub(super) fn id(db: &Connection, login: &Login) -> rusqlite::Result<Option<Acco
         .optional()
 }
 
+/// The writer's memory for numbers: people write to few others, again and again. An account keeps its login and its number.
+#[derive(Debug, Default)]
+pub(super) struct Recipients {
+    known: HashMap<Login, AccountId>,
+    /// Found within the transaction under way: should it be rolled back, such an account may never have been.
+    found: Vec<(Login, AccountId)>,
+}
+
+impl Recipients {
+    /// As many are known at the most; when there are more, all are looked up anew.
+    const MOST: usize = 16 * 1024;
+
+    pub(super) fn find(&mut self, db: &Connection, login: &Login) -> rusqlite::Result<Option<AccountId>> {
+        if let Some(id) = self.known.get(login) {
+            return Ok(Some(*id));
+        }
+        let id = id(db, login)?;
+        self.found.extend(id.map(|id| (login.clone(), id)));
+        Ok(id)
+    }
+
+    /// The transaction was committed.
+    pub(super) fn keep(&mut self) {
+        if self.known.len() + self.found.len() > Self::MOST {
+            self.known = HashMap::new();
+        }
+        self.known.extend(self.found.drain(..));
+    }
+
+    /// The transaction was rolled back.
+    pub(super) fn forget(&mut self) {
+        self.found.clear();
+    }
+}
+
 /// The logins of accounts, as far as there are such.
 pub(super) fn logins(db: &Connection, accounts: &[AccountId]) -> rusqlite::Result<HashMap<AccountId, Login>> {
     let mut statement = db.prepare_cached("SELECT login FROM accounts WHERE id = ?1")?;

@@ -1,9 +1,11 @@
 //! The tables `messages`, `mailboxes` and `entries`: each account's gapless sequence, and how far it was delivered.
+//!
+//! The newest entries of a mailbox stand in no table yet, but in the [`Unfiled`](super::unfiled::Unfiled).
 
-use super::accounts;
+use super::unfiled::Tail;
 use super::writer::Batch;
 use crate::domain::{AccountId, Entry, Login, Message, Seq, UnixMillis};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use std::sync::Arc;
 
 /// A message that its sender has written and nobody has committed.
@@ -44,20 +46,15 @@ pub struct Page {
 
 /// False: nobody has the recipient's login.
 pub(super) fn add_message(batch: &mut Batch<'_>, draft: &Draft) -> rusqlite::Result<bool> {
-    let db = batch.db;
+    let Batch { db, committed, unfiled, pending, recipients } = batch;
     let message = &draft.message;
-    let Some(recipient) = accounts::id(db, &message.recipient)? else { return Ok(false) };
-    let id = db
-        .prepare_cached("INSERT INTO messages (sender, recipient, sent_at, text) VALUES (?1, ?2, ?3, ?4)")?
-        .insert(params![draft.sender.0, recipient.0, message.sent_at.0, message.text])?;
+    let Some(recipient) = recipients.find(db, &message.recipient)? else { return Ok(false) };
+    let id = pending.next_message(unfiled)?;
+    db.prepare_cached("INSERT INTO messages (id, sender, recipient, sent_at, text) VALUES (?1, ?2, ?3, ?4, ?5)")?
+        .execute(params![id, draft.sender.0, recipient.0, message.sent_at.0, message.text])?;
     let mut add_entry = |account: AccountId, incoming: bool| -> rusqlite::Result<()> {
-        let seq: i64 = db
-            .prepare_cached("UPDATE mailboxes SET head = head + 1 WHERE account = ?1 RETURNING head")?
-            .query_row([account.0], |row| row.get(0))?;
-        db.prepare_cached("INSERT INTO entries (account, seq, incoming, message) VALUES (?1, ?2, ?3, ?4)")?
-            .execute(params![account.0, seq, incoming, id])?;
-        let entry = Entry { seq: Seq(seq.unsigned_abs()), incoming, message: Arc::clone(message) };
-        batch.committed.push(Committed { account, entry });
+        let seq = pending.add(db, unfiled, account, id)?;
+        committed.push(Committed { account, entry: Entry { seq, incoming, message: Arc::clone(message) } });
         Ok(())
     };
     add_entry(recipient, true)?;
@@ -67,39 +64,94 @@ pub(super) fn add_message(batch: &mut Batch<'_>, draft: &Draft) -> rusqlite::Res
     Ok(true)
 }
 
-/// Where the cursor stands once it has been moved to `unwritten`, by the rule of [`move_cursors`].
-pub(super) fn cursor(db: &Connection, account: AccountId, unwritten: Seq) -> rusqlite::Result<Seq> {
-    db.prepare_cached("SELECT min(max(cursor, ?2), head) FROM mailboxes WHERE account = ?1")?
-        .query_row(params![account.0, number(unwritten)], |row| row.get(0))
+/// Where the cursor stands once it has been moved to `unwritten`, by the rule of [`move_cursors`], in a mailbox that goes
+/// up to `unfiled` if not all of it is filed.
+pub(super) fn cursor(
+    db: &Connection,
+    account: AccountId,
+    unwritten: Seq,
+    unfiled: Option<Seq>,
+) -> rusqlite::Result<Seq> {
+    db.prepare_cached("SELECT min(max(cursor, ?2), max(head, ?3)) FROM mailboxes WHERE account = ?1")?
+        .query_row(params![account.0, number(unwritten), number(unfiled.unwrap_or_default())], |row| row.get(0))
         .map(|cursor: i64| Seq(cursor.unsigned_abs()))
 }
 
 /// Moves each cursor, never backwards, and never beyond what is there.
-pub(super) fn move_cursors(db: &Connection, moved: &[(AccountId, Seq)]) -> rusqlite::Result<()> {
-    let mut statement =
-        db.prepare_cached("UPDATE mailboxes SET cursor = min(max(cursor, ?2), head) WHERE account = ?1")?;
+pub(super) fn move_cursors(batch: &Batch<'_>, moved: &[(AccountId, Seq)]) -> rusqlite::Result<()> {
+    let mut statement = batch
+        .db
+        .prepare_cached("UPDATE mailboxes SET cursor = min(max(cursor, ?2), max(head, ?3)) WHERE account = ?1")?;
     for (account, seq) in moved {
-        statement.execute(params![account.0, number(*seq)])?;
+        let unfiled = batch.unfiled.head(*account).unwrap_or_default();
+        statement.execute(params![account.0, number(*seq), number(unfiled)])?;
     }
     Ok(())
 }
 
-pub(super) fn page(db: &Connection, account: AccountId, after: Seq, limits: PageLimits) -> rusqlite::Result<Page> {
+/// `tail`: what was not filed of the mailbox behind `after`, a moment ago.
+pub(super) fn page(
+    db: &Connection,
+    account: AccountId,
+    after: Seq,
+    limits: PageLimits,
+    tail: Option<&Tail>,
+) -> rusqlite::Result<Page> {
+    let mut page = Draw { limits, bytes: 0, page: Page { entries: Vec::new(), more: false } };
+    if tail.is_none_or(|tail| after < tail.after) {
+        let mut statement = db.prepare_cached(
+            "SELECT seq, recipient = ?1, sender.login, recipient.login, sent_at, text
+             FROM entries
+             JOIN messages ON messages.id = entries.message
+             JOIN accounts AS sender ON sender.id = messages.sender
+             JOIN accounts AS recipient ON recipient.id = messages.recipient
+             WHERE account = ?1 AND seq > ?2 ORDER BY seq",
+        )?;
+        let mut rows = statement.query(params![account.0, number(after)])?;
+        while let Some(row) = rows.next()? {
+            let seq = Seq(row.get::<_, i64>(0)?.unsigned_abs());
+            if !page.take(seq, row)? {
+                return Ok(page.page);
+            }
+        }
+    }
+    let Some(tail) = tail else { return Ok(page.page) };
     let mut statement = db.prepare_cached(
-        "SELECT seq, incoming, sender.login, recipient.login, sent_at, text
-         FROM entries
-         JOIN messages ON messages.id = entries.message
+        "SELECT messages.id, recipient = ?1, sender.login, recipient.login, sent_at, text
+         FROM messages
          JOIN accounts AS sender ON sender.id = messages.sender
          JOIN accounts AS recipient ON recipient.id = messages.recipient
-         WHERE account = ?1 AND seq > ?2 ORDER BY seq",
+         WHERE messages.id = ?2",
     )?;
-    let mut rows = statement.query(params![account.0, number(after)])?;
-    let (mut entries, mut bytes) = (Vec::new(), 0);
-    while let Some(row) = rows.next()? {
+    // Some of it may have been filed meanwhile, and read already.
+    let read = page.page.entries.last().map_or(after, |entry| entry.seq);
+    for (seq, message) in (tail.after.0 + 1..).map(Seq).zip(&tail.messages).filter(|(seq, _)| *seq > read) {
+        let mut rows = statement.query(params![account.0, message])?;
+        let Some(row) = rows.next()? else { break };
+        if !page.take(seq, row)? {
+            break;
+        }
+    }
+    Ok(page.page)
+}
+
+/// A page that is being read.
+struct Draw {
+    limits: PageLimits,
+    bytes: usize,
+    page: Page,
+}
+
+impl Draw {
+    /// Takes an entry from a row of the message behind something else, and says whether it found room.
+    fn take(&mut self, seq: Seq, row: &Row<'_>) -> rusqlite::Result<bool> {
+        let Page { entries, more } = &mut self.page;
         let text = row.get_ref(5)?.as_str()?;
-        bytes += text.len();
-        if !entries.is_empty() && (entries.len() >= limits.entries as usize || bytes > limits.bytes) {
-            return Ok(Page { entries, more: true });
+        self.bytes += text.len();
+        *more =
+            !entries.is_empty() && (entries.len() >= self.limits.entries as usize || self.bytes > self.limits.bytes);
+        if *more {
+            return Ok(false);
         }
         let message = Message {
             sender: Login::from_store(row.get_ref(2)?.as_str()?),
@@ -107,13 +159,12 @@ pub(super) fn page(db: &Connection, account: AccountId, after: Seq, limits: Page
             sent_at: UnixMillis(row.get(4)?),
             text: text.into(),
         };
-        let seq = Seq(row.get::<_, i64>(0)?.unsigned_abs());
         entries.push(Entry { seq, incoming: row.get(1)?, message: Arc::new(message) });
+        Ok(true)
     }
-    Ok(Page { entries, more: false })
 }
 
 /// As SQLite holds it. No mailbox is so long that its end is cut off.
-fn number(seq: Seq) -> i64 {
+pub(super) fn number(seq: Seq) -> i64 {
     i64::try_from(seq.0).unwrap_or(i64::MAX)
 }

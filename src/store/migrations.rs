@@ -17,7 +17,8 @@ pub(super) type Migration = &'static str;
 pub type Progress = Arc<dyn Fn() + Send + Sync>;
 
 /// All steps so far.
-pub(super) const MIGRATIONS: &[Migration] = &[include_str!("migrations/0001_accounts_contacts_mailboxes.sql")];
+pub(super) const MIGRATIONS: &[Migration] =
+    &[include_str!("migrations/0001_accounts_contacts_mailboxes.sql"), include_str!("migrations/0002_filing.sql")];
 
 /// Says in the file's header whose it is: "msgd".
 const APPLICATION_ID: i64 = 0x6d73_6764;

@@ -16,10 +16,13 @@ mod contacts;
 mod cursors;
 mod error;
 mod files;
+mod filing;
 mod mailboxes;
 mod migrations;
 mod open;
 mod readers;
+mod unfiled;
+mod upkeep;
 mod writer;
 
 pub use accounts::{Account, LoginTaken, NewAccount};
@@ -35,7 +38,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::mpsc;
+use unfiled::Unfiled;
 use writer::Writer;
+
+/// After a filing that failed.
+const FILING_RETRY: Duration = Duration::from_mins(1);
 
 /// How a store is opened.
 #[derive(Debug, Clone)]
@@ -58,6 +65,7 @@ pub struct Store {
     writer: Writer,
     readers: Readers,
     cursors: Arc<Cursors>,
+    unfiled: Arc<Unfiled>,
 }
 
 impl Store {
@@ -73,8 +81,11 @@ impl Store {
         let opened = open::open(options, migrations::MIGRATIONS, progress)?;
         let readers = Readers::open(&opened.path, options)?;
         let cursors = Arc::new(Cursors::default());
-        let (writer, committed) = Writer::start(opened, options.batch_max)?;
-        Ok((Self { writer, readers, cursors }, committed))
+        let unfiled = Unfiled::find(&opened.db)
+            .map_err(|source| OpenError::sqlite(&opened.path, "can't read what was written last", source))?;
+        let unfiled = Arc::new(unfiled);
+        let (writer, committed) = Writer::start(opened, Arc::clone(&unfiled), options.batch_max)?;
+        Ok((Self { writer, readers, cursors, unfiled }, committed))
     }
 
     /// Makes an account, with an empty mailbox.
@@ -134,8 +145,8 @@ impl Store {
         self.readers.read(move |db| contacts::owners(db, contact)).await
     }
 
-    /// Commits a message: one row, an entry in the recipient's mailbox and one in the sender's. False: nobody has the
-    /// recipient's login, and nothing was written.
+    /// Commits a message: one row, which is an entry in the recipient's mailbox and one in the sender's. False: nobody has
+    /// the recipient's login, and nothing was written.
     ///
     /// # Errors
     /// When it could not be written.
@@ -149,8 +160,9 @@ impl Store {
     /// When it could not be read.
     pub async fn cursor(&self, account: AccountId) -> Result<Seq, StoreError> {
         // The unwritten one first: if it is being written right now, the read below sees it.
-        let unwritten = self.cursors.get(account);
-        self.readers.read(move |db| mailboxes::cursor(db, account, unwritten.unwrap_or_default())).await
+        let unwritten = self.cursors.get(account).unwrap_or_default();
+        let unfiled = self.unfiled.head(account);
+        self.readers.read(move |db| mailboxes::cursor(db, account, unwritten, unfiled)).await
     }
 
     /// The entries of a mailbox behind `after`, as many as the limits allow, and at least one if there is one.
@@ -158,7 +170,10 @@ impl Store {
     /// # Errors
     /// When it could not be read.
     pub async fn mailbox_page(&self, account: AccountId, after: Seq, limits: PageLimits) -> Result<Page, StoreError> {
-        self.readers.read(move |db| mailboxes::page(db, account, after, limits)).await
+        // First what is not filed: if that is being done right now, the read below sees it.
+        let most = usize::try_from(limits.entries).unwrap_or(usize::MAX).saturating_add(2);
+        let tail = self.unfiled.behind(account, after, most);
+        self.readers.read(move |db| mailboxes::page(db, account, after, limits, tail.as_ref())).await
     }
 
     /// Notes that a mailbox was delivered up to `seq`. Cheap, and never waits: [`Store::keep_cursors`] writes it.
@@ -190,9 +205,22 @@ impl Store {
             return Ok(());
         }
         let written = moved.clone();
-        self.writer.write(move |batch| mailboxes::move_cursors(batch.db, &moved)).await?;
+        self.writer.write(move |batch| mailboxes::move_cursors(batch, &moved)).await?;
         self.cursors.written(&written);
         Ok(())
+    }
+
+    /// Files messages into their mailboxes when there is time, again and again. Runs until it is dropped. When there never
+    /// is, the writer does it in between.
+    pub async fn file_when_quiet(&self) {
+        loop {
+            self.unfiled.quiet().await;
+            self.writer.file().await;
+            if self.unfiled.newest().1 > 0 {
+                // It can't be done now; the writer has said why.
+                tokio::time::sleep(FILING_RETRY).await;
+            }
+        }
     }
 
     /// Waits until the writer has gone through its queue and answers: for the watchdog. A full disk or a foreign lock

@@ -1,9 +1,13 @@
 //! The one thread that writes.
 
-use super::open::Opened;
+use super::accounts::Recipients;
+use super::open::{Lock, Opened};
+use super::unfiled::{Pending, Unfiled};
+use super::upkeep::Upkeep;
 use super::{Committed, OpenError, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::panic::{self, AssertUnwindSafe};
+use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that wait for the writer. When it is full, a caller waits for a place, and its peer is not read meanwhile.
@@ -17,6 +21,12 @@ pub(super) struct Batch<'a> {
     pub(super) db: &'a Connection,
     /// What the notifier is to hear of when the transaction has been committed.
     pub(super) committed: &'a mut Vec<Committed>,
+    /// What was committed before and is not filed.
+    pub(super) unfiled: &'a Unfiled,
+    /// What the transaction adds to that.
+    pub(super) pending: &'a mut Pending,
+    /// Whose logins were looked up lately.
+    pub(super) recipients: &'a mut Recipients,
 }
 
 /// A request and the way back to its caller. It can be run again when the transaction around it was rolled back.
@@ -51,6 +61,8 @@ where
 
 enum Command {
     Work(Box<dyn Work>),
+    /// There is time to file what was committed.
+    File(oneshot::Sender<()>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -62,13 +74,19 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Starts the thread. It keeps the lock on the directory until it has closed the database.
-    pub(super) fn start(opened: Opened, batch_max: usize) -> Result<(Self, mpsc::Receiver<Vec<Committed>>), OpenError> {
+    pub(super) fn start(
+        Opened { mut db, path, lock }: Opened,
+        unfiled: Arc<Unfiled>,
+        batch_max: usize,
+    ) -> Result<(Self, mpsc::Receiver<Vec<Committed>>), OpenError> {
         let (commands, queue) = mpsc::channel(QUEUE);
         let (notifier, committed) = mpsc::channel(COMMITTED_QUEUE);
-        let path = opened.path.clone();
+        let upkeep = Upkeep::of(&mut db).map_err(|source| OpenError::sqlite(&path, "can't watch the log", source))?;
+        let (pending, recipients) = (Pending::default(), Recipients::default());
+        let desk = Desk { db, lock, upkeep, unfiled, pending, recipients, notifier };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
-            .spawn(move || write_all(opened, queue, &notifier, batch_max.max(1)))
+            .spawn(move || desk.write_all(queue, batch_max.max(1)))
             .map_err(|source| OpenError::io(&path, "can't start the thread that writes", source))?;
         Ok((Self { commands }, committed))
     }
@@ -86,88 +104,135 @@ impl Writer {
         answer.await.map_err(|_| StoreError::Stopped)?
     }
 
+    /// Returns when all that was committed before has been filed, if that can be done.
+    pub(super) async fn file(&self) {
+        self.command(Command::File).await;
+    }
+
     /// Returns when all that was asked before is done and the database is closed.
     pub(super) async fn stop(&self) {
+        self.command(Command::Stop).await;
+    }
+
+    async fn command(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) {
         let (caller, done) = oneshot::channel();
-        if self.commands.send(Command::Stop(caller)).await.is_ok() {
+        if self.commands.send(command(caller)).await.is_ok() {
             let _ = done.await;
         }
     }
 }
 
-fn write_all(
-    Opened { mut db, lock, .. }: Opened,
-    mut queue: mpsc::Receiver<Command>,
-    notifier: &mpsc::Sender<Vec<Committed>>,
-    batch_max: usize,
-) {
-    let mut commands = Vec::with_capacity(batch_max);
-    let mut stopping = Vec::new();
-    while stopping.is_empty() && queue.blocking_recv_many(&mut commands, batch_max) > 0 {
-        let mut works = Vec::with_capacity(commands.len());
-        for command in commands.drain(..) {
-            match command {
-                Command::Work(work) => works.push(work),
-                Command::Stop(caller) => stopping.push(caller),
+/// The thread, and what it has in its hands.
+struct Desk {
+    db: Connection,
+    lock: Lock,
+    upkeep: Upkeep,
+    unfiled: Arc<Unfiled>,
+    pending: Pending,
+    recipients: Recipients,
+    notifier: mpsc::Sender<Vec<Committed>>,
+}
+
+impl Desk {
+    fn write_all(mut self, mut queue: mpsc::Receiver<Command>, batch_max: usize) {
+        let mut commands = Vec::with_capacity(batch_max);
+        let mut stopping = Vec::new();
+        while stopping.is_empty() && queue.blocking_recv_many(&mut commands, batch_max) > 0 {
+            let mut works = Vec::with_capacity(commands.len());
+            let mut filing = Vec::new();
+            for command in commands.drain(..) {
+                match command {
+                    Command::Work(work) => works.push(work),
+                    Command::File(caller) => filing.push(caller),
+                    Command::Stop(caller) => stopping.push(caller),
+                }
+            }
+            self.commit(works);
+            // Behind the answers: nobody waits for it.
+            self.upkeep.go_on(&mut self.db, &self.unfiled);
+            if !filing.is_empty() || !stopping.is_empty() {
+                self.upkeep.finish(&mut self.db, &self.unfiled);
+            }
+            answer(filing);
+        }
+        if let Err((_, error)) = self.db.close() {
+            tracing::warn!(error = %error, "the database could not be closed; nothing is lost");
+        }
+        drop(self.lock);
+        answer(stopping);
+    }
+
+    /// Commits all in one transaction. If that fails, each is tried in one of its own, so that one request that can't be
+    /// written does not take others with it.
+    fn commit(&mut self, mut works: Vec<Box<dyn Work>>) {
+        if works.is_empty() {
+            return;
+        }
+        match self.transact(&mut works) {
+            Ok(committed) => self.finish(works, committed),
+            Err(error) if works.len() == 1 => fail(works, &error),
+            // A lock is in everybody's way, and waiting for it once more for each would keep the last for minutes.
+            Err(StoreError::Busy) => fail(works, &StoreError::Busy),
+            Err(_) => self.commit_each(works),
+        }
+    }
+
+    fn commit_each(&mut self, works: Vec<Box<dyn Work>>) {
+        let mut works = works.into_iter();
+        while let Some(work) = works.next() {
+            let mut one = vec![work];
+            match self.transact(&mut one) {
+                Ok(committed) => self.finish(one, committed),
+                Err(StoreError::Busy) => return fail(one.into_iter().chain(works), &StoreError::Busy),
+                Err(error) => fail(one, &error),
             }
         }
-        commit(&mut db, works, notifier);
     }
-    if let Err((_, error)) = db.close() {
-        tracing::warn!(error = %error, "the database could not be closed; nothing is lost");
-    }
-    drop(lock);
-    for caller in stopping {
-        let _ = caller.send(());
-    }
-}
 
-/// Commits all in one transaction. If that fails, each is tried in one of its own, so that one request that can't be
-/// written does not take others with it.
-fn commit(db: &mut Connection, mut works: Vec<Box<dyn Work>>, notifier: &mpsc::Sender<Vec<Committed>>) {
-    match transact(db, &mut works) {
-        Ok(committed) => finish(works, committed, notifier),
-        Err(error) if works.len() == 1 => fail(works, &error),
-        // A lock is in everybody's way, and waiting for it once more for each would keep the last for minutes.
-        Err(StoreError::Busy) => fail(works, &StoreError::Busy),
-        Err(_) => commit_each(db, works, notifier),
+    fn transact(&mut self, works: &mut [Box<dyn Work>]) -> Result<Vec<Committed>, StoreError> {
+        let Self { db, unfiled, pending, recipients, .. } = self;
+        let mut committed = Vec::with_capacity(works.len() * 2);
+        let outcome =
+            Transaction::new(db, TransactionBehavior::Immediate).map_err(StoreError::from).and_then(|transaction| {
+                for work in works {
+                    let mut batch = Batch { db: &transaction, committed: &mut committed, unfiled, pending, recipients };
+                    // One request that hits a fault of ours fails alone. Without a writer nobody would be served any more;
+                    // and nothing is left half-done, because the transaction and what it has added are given up.
+                    panic::catch_unwind(AssertUnwindSafe(|| work.run(&mut batch)))
+                        .map_err(|_| StoreError::Panicked)??;
+                }
+                // Dropped without a commit, it rolls back.
+                Ok(transaction.commit()?)
+            });
+        match outcome {
+            Ok(()) => {
+                unfiled.add(pending);
+                recipients.keep();
+                Ok(committed)
+            }
+            Err(error) => {
+                pending.forget();
+                recipients.forget();
+                Err(error)
+            }
+        }
     }
-}
 
-fn commit_each(db: &mut Connection, works: Vec<Box<dyn Work>>, notifier: &mpsc::Sender<Vec<Committed>>) {
-    let mut works = works.into_iter();
-    while let Some(work) = works.next() {
-        let mut one = vec![work];
-        match transact(db, &mut one) {
-            Ok(committed) => finish(one, committed, notifier),
-            Err(StoreError::Busy) => return fail(one.into_iter().chain(works), &StoreError::Busy),
-            Err(error) => fail(one, &error),
+    fn finish(&self, works: Vec<Box<dyn Work>>, committed: Vec<Committed>) {
+        // First the notifier, then the callers: whoever hears "done" finds the others told, or about to be. Without a
+        // notifier (it stops before the store) the entries wait in their mailboxes.
+        if !committed.is_empty() {
+            let _ = self.notifier.blocking_send(committed);
+        }
+        for work in works {
+            work.answer(Ok(()));
         }
     }
 }
 
-fn transact(db: &mut Connection, works: &mut [Box<dyn Work>]) -> Result<Vec<Committed>, StoreError> {
-    let mut committed = Vec::new();
-    // Dropped without a commit, it rolls back.
-    let transaction = Transaction::new(db, TransactionBehavior::Immediate)?;
-    for work in works {
-        let mut batch = Batch { db: &transaction, committed: &mut committed };
-        // One request that hits a fault of ours fails alone. Without a writer nobody would be served any more; and
-        // nothing is left half-done, because the transaction and `committed` are given up.
-        panic::catch_unwind(AssertUnwindSafe(|| work.run(&mut batch))).map_err(|_| StoreError::Panicked)??;
-    }
-    transaction.commit()?;
-    Ok(committed)
-}
-
-fn finish(works: Vec<Box<dyn Work>>, committed: Vec<Committed>, notifier: &mpsc::Sender<Vec<Committed>>) {
-    // First the notifier, then the callers: whoever hears "done" finds the others told, or about to be. Without a
-    // notifier (it stops before the store) the entries wait in their mailboxes.
-    if !committed.is_empty() {
-        let _ = notifier.blocking_send(committed);
-    }
-    for work in works {
-        work.answer(Ok(()));
+fn answer(callers: Vec<oneshot::Sender<()>>) {
+    for caller in callers {
+        let _ = caller.send(());
     }
 }
 

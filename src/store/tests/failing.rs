@@ -10,8 +10,7 @@ async fn a_request_that_cannot_be_written_leaves_no_trace_and_takes_no_other_wit
     // It strikes at a request's last statement, in each way that a statement can end a transaction.
     let refuse = |how: &str| {
         format!(
-            "CREATE TRIGGER refuse_{how} AFTER INSERT ON entries
-             WHEN NEW.incoming = 0 AND (SELECT text FROM messages WHERE id = NEW.message) = '{how}'
+            "CREATE TRIGGER refuse_{how} AFTER INSERT ON messages WHEN NEW.text = '{how}'
              BEGIN SELECT RAISE({how}, 'refused'); END;"
         )
     };
@@ -42,6 +41,7 @@ async fn a_request_that_cannot_be_written_leaves_no_trace_and_takes_no_other_wit
         assert_eq!(person.mailbox_texts(&store).await, written);
     }
     assert_eq!(number(&other_program, "SELECT count(*) FROM messages"), 4);
+    store.writer.file().await;
     assert_eq!(number(&other_program, "SELECT max(head) FROM mailboxes"), 4);
     let told: Vec<_> = std::iter::from_fn(|| committed.try_recv().ok()).flatten().collect();
     let told: Vec<_> =
@@ -124,7 +124,8 @@ async fn a_full_database_refuses_what_needs_room_and_goes_on_when_there_is_some(
     assert!(committed.try_recv().is_err());
     let other_program = foreign(directory.path());
     assert_eq!(number(&other_program, "SELECT count(*) FROM messages"), 1);
-    assert_eq!(number(&other_program, "SELECT max(head) FROM mailboxes"), 1);
+    let numbers = "SELECT count(*) FROM mailboxes WHERE cursor > 1 OR head > 1";
+    assert_eq!(number(&other_program, numbers), 0);
 
     most_pages(1_000_000).await;
     assert!(ann.writes(&store, &bob, &long).await.unwrap());

@@ -6,6 +6,7 @@
 mod cursors;
 mod damage;
 mod failing;
+mod filing;
 mod migrating;
 mod model;
 mod opening;

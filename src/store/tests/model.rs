@@ -30,6 +30,7 @@ enum Step {
         beyond_head: i64,
     },
     WriteCursors,
+    File,
     Page {
         account: Index,
         after: u64,
@@ -60,6 +61,7 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<Index>(), prop_oneof![9 => -3..3_i64, 1 => Just(i64::MAX)])
             .prop_map(|(account, beyond_head)| Step::Delivered { account, beyond_head }),
         2 => Just(Step::WriteCursors),
+        1 => Just(Step::File),
         4 => (any::<Index>(), 0..8_u64, (0..4_u32, prop_oneof![Just(0), Just(100), Just(usize::MAX)]))
             .prop_map(|(account, after, limits)| Step::Page { account, after, limits }),
         1 => Just(Step::Stop),
@@ -156,6 +158,7 @@ impl Both {
                 self.store.write_cursors().await.unwrap();
                 self.write_cursors();
             }
+            Step::File => self.store.writer.file().await,
             Step::Page { account, after, limits: (entries, bytes) } => {
                 if let Some(person) = chosen(account) {
                     let limits = PageLimits { entries, bytes };

@@ -71,9 +71,9 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     foreign(directory.path()).pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(directory.path().join(FILE)).unwrap();
     let error = refused(directory.path());
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 1, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 2, .. }));
     assert_eq!(error.exit(), Exit::Data);
-    insta::assert_snapshot!(shown(&error, directory.path()), @"[state]/messengerd.sqlite: the database has schema 99, and this release knows schemas up to 1; install the newer release again, or restore a backup that this one made");
+    insta::assert_snapshot!(shown(&error, directory.path()), @"[state]/messengerd.sqlite: the database has schema 99, and this release knows schemas up to 2; install the newer release again, or restore a backup that this one made");
     assert!(before == fs::read(directory.path().join(FILE)).unwrap(), "not a byte has changed");
 }
 

@@ -1,0 +1,61 @@
+//! What the writer does when it has answered its callers: it files ([`Filing`]), and puts the log's pages back into the
+//! database. SQLite would do that within the commit that made the log long, and those who wait for it would wait.
+
+use super::filing::Filing;
+use super::unfiled::Unfiled;
+use rusqlite::Connection;
+use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// The log may have so many pages before they are put back.
+const LOG_PAGES: i32 = 1000;
+
+#[derive(Debug)]
+pub(super) struct Upkeep {
+    filing: Filing,
+    /// How long the log was after the last commit.
+    log_pages: Arc<AtomicI32>,
+    put_back_at: i32,
+}
+
+impl Upkeep {
+    /// From now on the log is ours to watch.
+    pub(super) fn of(db: &mut Connection) -> rusqlite::Result<Self> {
+        let log_pages = Arc::new(AtomicI32::new(0));
+        let seen = Arc::clone(&log_pages);
+        db.wal_hook(Some(move |_: &mut _, pages| {
+            seen.store(pages, Relaxed);
+            Ok(())
+        }))?;
+        Ok(Self { filing: Filing::default(), log_pages, put_back_at: LOG_PAGES })
+    }
+
+    /// Does what is due, as far as it goes in some milliseconds.
+    pub(super) fn go_on(&mut self, db: &mut Connection, unfiled: &Unfiled) {
+        self.filing.go_on(db, unfiled);
+        self.put_back(db);
+    }
+
+    /// Files all that is not filed. What can't be filed is found again by the next process.
+    pub(super) fn finish(&mut self, db: &mut Connection, unfiled: &Unfiled) {
+        let _ = self.filing.finish(db, unfiled);
+        self.put_back(db);
+    }
+
+    fn put_back(&mut self, db: &Connection) {
+        let pages = self.log_pages.load(Relaxed);
+        // It begins anew when all of it is back and nobody reads in it.
+        if pages < LOG_PAGES {
+            self.put_back_at = LOG_PAGES;
+        }
+        if pages < self.put_back_at {
+            return;
+        }
+        // Whoever reads keeps it from going all the way; then, later.
+        self.put_back_at = pages.saturating_add(LOG_PAGES);
+        if let Err(error) = db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+            tracing::warn!(%error, "the log could not be put back into the database yet; it grows");
+        }
+    }
+}
