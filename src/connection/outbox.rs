@@ -420,18 +420,22 @@ impl Outbox {
     fn write(&mut self, link: &impl Link, now: Instant, mut packet: Packet) -> io::Result<()> {
         let long = classic::may_be_cut(packet.bytes.len());
         let drained = is_drained(link, &packet.kind, self.followed);
-        let written = match link.try_write(&packet.bytes) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-            written => written?,
-        };
         let wait = Wait { progress: now, untaken: packet.bytes.len(), looks: 0 };
-        if written == packet.bytes.len() {
-            self.written(&packet.kind, long, wait, drained);
-        } else {
-            packet.bytes.advance(written);
-            self.under_way = UnderWay::HalfWritten(Box::new(HalfWritten { packet, long, wait }));
-        }
-        Ok(())
+        let outcome = match link.try_write(&packet.bytes) {
+            Ok(written) if written == packet.bytes.len() => {
+                self.written(&packet.kind, long, wait, drained);
+                return Ok(());
+            }
+            Ok(written) => {
+                packet.bytes.advance(written);
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+            // It stays in our hands: mail that can't be written must not seem to have been taken.
+            Err(error) => Err(error),
+        };
+        self.under_way = UnderWay::HalfWritten(Box::new(HalfWritten { packet, long, wait }));
+        outcome
     }
 
     /// The last byte of a packet was written just now.

@@ -14,10 +14,14 @@ struct Kernel {
     room: Cell<Option<usize>>,
     untaken: Cell<usize>,
     unread: Cell<bool>,
+    broken: Cell<bool>,
 }
 
 impl Link for Kernel {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
+        if self.broken.get() {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
         let size = bytes.len().min(self.room.get().unwrap_or(usize::MAX));
         if size == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
@@ -93,6 +97,16 @@ fn the_next_packet_goes_when_the_first_was_taken_and_a_gap_has_passed() {
     assert_eq!((scene.writes(), &scene.taken[..]), (2, &[Seq(1), Seq(2)][..]));
     scene.after(4 * MS);
     assert_eq!(scene.writes(), 3);
+}
+
+#[test]
+fn mail_that_could_not_be_written_is_not_taken_for_delivered() {
+    let mut scene = Scene::new();
+    scene.kernel.broken.set(true);
+    scene.push(mail(1));
+    scene.outbox.step(&scene.kernel, scene.now, GAPS, |_, _| panic!("nobody has taken it")).unwrap_err();
+    assert!(scene.outbox.holds_mail() && scene.outbox.has_mail_under_way());
+    assert!(!scene.outbox.is_settled() && !scene.outbox.is_empty());
 }
 
 fn reply() -> Packet {
