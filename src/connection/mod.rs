@@ -425,8 +425,11 @@ impl Subscriber for Connection {
                     Err(_) => state.mail.fall_behind(entry.seq),
                 }
             }
-            // The sender's own copy, for which classic has no packet.
-            (None, Event::Mail(entry)) => state.mail.queued(entry.seq),
+            // The sender's own copy, for which classic has no packet: there is nothing to write that was not there before.
+            (None, Event::Mail(entry)) => {
+                state.mail.queued(entry.seq);
+                return;
+            }
             (Some(packet), Event::ContactStatus(..)) => self.enqueue(&mut state, packet),
             (None, Event::ContactStatus(..)) => {}
         }

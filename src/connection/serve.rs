@@ -22,7 +22,8 @@ pub(super) async fn turn(connection: Arc<Connection>) {
     let leaving = Leaving(&connection);
     match converse(&connection).await {
         None => std::mem::forget(leaving),
-        Some(end) => finish(&connection, end).await,
+        // On the heap, as it comes once, and a turn is made for each packet.
+        Some(end) => Box::pin(finish(&connection, end)).await,
     }
 }
 

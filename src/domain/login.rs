@@ -44,7 +44,13 @@ impl Login {
         if text.len() > Self::MAX_CHARS * 16 {
             return Err(LoginError::TooLong);
         }
-        let login = UsernameCaseMapped::enforce(text).map_err(|_| LoginError::BadCharacter)?;
+        // Of what can be seen in ASCII, PRECIS changes nothing but the case (RFC 8264, section 9.11), and each message
+        // names somebody.
+        let login = if text.bytes().all(|byte| byte.is_ascii_graphic()) {
+            text.to_ascii_lowercase().into()
+        } else {
+            UsernameCaseMapped::enforce(text).map_err(|_| LoginError::BadCharacter)?
+        };
         if login.chars().count() > Self::MAX_CHARS {
             return Err(LoginError::TooLong);
         }
@@ -82,6 +88,7 @@ impl fmt::Debug for Login {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn case_and_width_are_folded() {
@@ -97,6 +104,16 @@ mod tests {
         assert_eq!(Login::parse(&"x".repeat(100_000)), Err(LoginError::TooLong));
         for bad in ["a b", "a\rb", "a\0b", "a@b", "a/b", "a:b", "<a>", "a&b", "a\"b", "a'b", "🙂", "a\u{202e}b"] {
             assert_eq!(Login::parse(bad), Err(LoginError::BadCharacter), "{bad:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_short_way_for_ascii_leads_where_precis_does(text in "[!-~]{1,64}") {
+            let precis = UsernameCaseMapped::enforce(text.as_str()).unwrap();
+            let login = Login::parse(&text);
+            prop_assert_eq!(login.is_err(), text.contains(Login::FORBIDDEN));
+            prop_assert!(login.is_err() || login.unwrap().as_str() == precis);
         }
     }
 

@@ -148,15 +148,15 @@ pub async fn handle(
         },
     };
     match (request, session) {
-        // These two on the heap: they are seldom, and have so much to remember that every other request would carry the
+        // All but messages on the heap: they are seldom, and have so much to remember that each message would carry the
         // room for it.
         (Request::SignUp { email, login, password }, _) => {
             Box::pin(sign_up::handle(core, caller, &email, &login, &password)).await
         }
         (Request::LogIn { login, password }, _) => Box::pin(log_in::handle(core, caller, &login, &password)).await,
-        (Request::LogOut, Some(session)) => Ok(log_out::handle(core, caller, session).await),
-        (Request::GetContacts, Some(session)) => get_contacts::handle(core, session).await,
-        (Request::AddContact { login }, Some(session)) => add_contact::handle(core, session, &login).await,
+        (Request::LogOut, Some(session)) => Ok(Box::pin(log_out::handle(core, caller, session)).await),
+        (Request::GetContacts, Some(session)) => Box::pin(get_contacts::handle(core, session)).await,
+        (Request::AddContact { login }, Some(session)) => Box::pin(add_contact::handle(core, session, &login)).await,
         (Request::SendMessage { recipient, text }, Some(session)) => {
             send_message::handle(core, caller, session, &recipient, text).await
         }

@@ -268,10 +268,14 @@ impl Sessions {
         }
     }
 
-    fn subscribers(&self, account: AccountId) -> Vec<Arc<dyn Subscriber>> {
+    fn subscribers(&self, account: AccountId) -> impl Iterator<Item = Arc<dyn Subscriber>> + use<> {
         let state = self.lock();
         let sessions = state.online.get(&account).map(|online| online.sessions.as_slice()).unwrap_or_default();
-        sessions.iter().map(|(_, subscriber)| Arc::clone(subscriber)).collect()
+        let mut sessions = sessions.iter().map(|(_, subscriber)| Arc::clone(subscriber));
+        // Most have one, and an empty list takes no memory.
+        let first = sessions.next();
+        let others: Vec<_> = sessions.collect();
+        first.into_iter().chain(others)
     }
 
     /// How many accounts are online.

@@ -150,8 +150,8 @@ impl Store {
     ///
     /// # Errors
     /// When it could not be written.
-    pub async fn add_message(&self, draft: Draft) -> Result<bool, StoreError> {
-        self.writer.write(move |batch| mailboxes::add_message(batch, &draft)).await
+    pub fn add_message(&self, draft: Draft) -> impl Future<Output = Result<bool, StoreError>> + Send + use<> {
+        self.writer.write(move |batch| mailboxes::add_message(batch, &draft))
     }
 
     /// How far an account's mailbox has been delivered, including what [`Store::delivered`] has not yet written.

@@ -8,6 +8,7 @@ use super::{Committed, OpenError, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that wait for the writer. When it is full, a caller waits for a place, and its peer is not read meanwhile.
@@ -92,16 +93,29 @@ impl Writer {
     }
 
     /// Runs `work` in a transaction with others, and returns what it returned once that is committed. `work` is run
-    /// again if the transaction fails for another's sake.
-    pub(super) async fn write<T, F>(&self, work: F) -> Result<T, StoreError>
+    /// again if the transaction fails for another's sake. It is asked for at once, and the future only waits: that is all
+    /// that each request has to remember.
+    pub(super) fn write<T, F>(&self, work: F) -> impl Future<Output = Result<T, StoreError>> + Send + use<T, F>
     where
         T: Send + 'static,
         F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (caller, answer) = oneshot::channel();
         let job = Box::new(Job { run: work, result: None, caller });
-        self.commands.send(Command::Work(job)).await.map_err(|_| StoreError::Stopped)?;
-        answer.await.map_err(|_| StoreError::Stopped)?
+        let place = match self.commands.try_send(Command::Work(job)) {
+            Err(TrySendError::Full(command)) => {
+                let commands = self.commands.clone();
+                Some(Box::pin(async move { commands.send(command).await }))
+            }
+            // Whether it is closed, the missing answer tells.
+            Ok(()) | Err(TrySendError::Closed(_)) => None,
+        };
+        async move {
+            if let Some(place) = place {
+                let _ = place.await;
+            }
+            answer.await.map_err(|_| StoreError::Stopped)?
+        }
     }
 
     /// Returns when all that was committed before has been filed, if that can be done.
