@@ -10,7 +10,7 @@ import typing
 
 import peers
 from processes import Failure, Server, cpus, free_port
-from workloads import Sizes, arguments, longest
+from workloads import HASHED, Sizes, arguments, longest
 
 
 class Bench:
@@ -93,7 +93,7 @@ class Bench:
             raise Failure(self.useless[name])
         users, watchers = self.sizes.connections, self.sizes.watchers
         if workload == "logins" and name.endswith("-hashed"):
-            users, watchers = self.sizes.hashed, 0
+            users, watchers = HASHED, 0
         kept = self.scratch / f"accounts-{name}-{users}-{watchers}"
         if kept.exists():
             return kept

@@ -10,7 +10,7 @@ import string
 import subprocess
 
 from processes import free_port
-from workloads import PASSWORD, WORKLOADS
+from workloads import HASHED, PASSWORD, WORKLOADS
 
 CONFIG = pathlib.Path(__file__).parent / "config"
 
@@ -71,7 +71,7 @@ class Messengerd(Peer):
                 {"STATE_DIRECTORY": str(home / "data")})
 
     def options(self, workload: str) -> list[str]:
-        return [*self.generator, *(["--users", "64"] if workload == "logins" else [])]
+        return [*self.generator, *(["--users", str(HASHED)] if workload == "logins" else [])]
 
 
 @dataclasses.dataclass

@@ -4,7 +4,7 @@ import statistics
 import typing
 
 import peers
-from workloads import FULL, QUICK, WORKLOADS, Sizes, arguments
+from workloads import FULL, HASHED, QUICK, WORKLOADS, Sizes, arguments
 
 BEGIN, END = "<!-- peers: begin -->", "<!-- peers: end -->"
 # In per cent of its CPU: a generator that is busier may be what limits a rate.
@@ -198,7 +198,7 @@ def _commands(sizes: Sizes) -> str:
 def markdown(results: Results) -> str:
     """All that stands between the two marks."""
     notes = Notes()
-    sizes = {name: f"{value:,g}" for name, value in vars(results.sizes).items()}
+    sizes = {name: f"{value:,g}" for name, value in vars(results.sizes).items()} | {"hashed": HASHED}
     table = _table(results, _median_cell, notes)
     quick = "**These are short runs, which show that all works. Their figures are good for nothing else.**\n\n"
     return (f"{quick if results.quick else ''}{_facts(results)}\n{table}\n{notes}\n"

@@ -7,6 +7,9 @@ WORKLOADS = ("pairs", "one", "idle", "fanout", "logins")
 # Of every account, where there are any. As long as messengerd wants it.
 PASSWORD = "secret-word"
 
+# Accounts whose passwords are hashed with messengerd's own defaults, for `logins`.
+HASHED = 64
+
 
 @dataclasses.dataclass(frozen=True)
 class Sizes:
@@ -20,8 +23,6 @@ class Sizes:
     connections: int = 5000
     watchers: int = 1000
     rounds: int = 10
-    # Accounts whose passwords are hashed with messengerd's own defaults.
-    hashed: int = 64
 
 
 FULL = Sizes()
