@@ -1,0 +1,3 @@
+
+-- Last: what stands below it is the host's alone.
+VirtualHost "localhost"
