@@ -151,7 +151,11 @@ impl Desk {
     fn write_all(mut self, mut queue: mpsc::Receiver<Command>, batch_max: usize) {
         let mut commands = Vec::with_capacity(batch_max);
         let mut stopping = Vec::new();
-        while stopping.is_empty() && queue.blocking_recv_many(&mut commands, batch_max) > 0 {
+        while stopping.is_empty() && {
+            // Whoever is about to ask for something, on this CPU, gets along with this commit; if nobody is, it is nothing.
+            std::thread::yield_now();
+            queue.blocking_recv_many(&mut commands, batch_max) > 0
+        } {
             let mut works = Vec::with_capacity(commands.len());
             let mut filing = Vec::new();
             for command in commands.drain(..) {
