@@ -16,6 +16,9 @@ use crate::store::{Committed, Store};
 use tokio::sync::mpsc;
 use tokio::task::coop::consume_budget;
 
+/// As many are told of a change before others get their turn on the thread.
+const AT_ONCE: usize = 128;
+
 /// Tells the sessions of each mailbox what was put into it, until the store is stopped.
 pub async fn deliver(sessions: &Sessions, mut committed: mpsc::Receiver<Vec<Committed>>) {
     while let Some(batch) = committed.recv().await {
@@ -33,9 +36,9 @@ pub async fn announce(sessions: &Sessions, store: &Store) {
         match store.get_users_with_contact(change.account).await {
             Ok(watchers) => {
                 let event = Event::ContactStatus(change.login, change.status);
-                for watcher in watchers {
-                    sessions.notify(watcher, &event);
-                    consume_budget().await;
+                for some in watchers.chunks(AT_ONCE) {
+                    sessions.notify_all(some, &event);
+                    tokio::task::yield_now().await;
                 }
             }
             Err(error) => {

@@ -260,6 +260,26 @@ impl Sessions {
         }
     }
 
+    /// Tells all sessions of many accounts what happened.
+    ///
+    /// In two rounds, so that one write follows the other without a question in between: a peer's machine that is awake for
+    /// the first need not be woken for the next.
+    pub fn notify_all(&self, accounts: &[AccountId], event: &Event) {
+        let subscribers: Vec<_> = {
+            let state = self.lock();
+            let online = accounts.iter().filter_map(|account| Some((*account, state.online.get(account)?)));
+            online
+                .flat_map(|(account, online)| online.sessions.iter().map(move |(_, told)| (account, Arc::clone(told))))
+                .collect()
+        };
+        for (_, subscriber) in &subscribers {
+            subscriber.settle();
+        }
+        for (account, subscriber) in subscribers {
+            subscriber.notify(account, event);
+        }
+    }
+
     /// Lets all sessions of an account note what their peers have taken: before another one begins where they stand.
     /// Its peer may have had one of those just now, and gone; we notice that a little later.
     pub fn settle(&self, account: AccountId) {
