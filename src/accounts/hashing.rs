@@ -1,12 +1,21 @@
 //! argon2id (RFC 9106) off the runtime, a few at a time.
 
+mod crew;
+mod memory;
+
 use crate::config;
 use crate::domain::Password;
 use argon2::password_hash::phc::PasswordHash;
-use argon2::password_hash::{PasswordHasher, PasswordVerifier};
-use argon2::{Algorithm, Argon2, Params, Version};
-use std::sync::Arc;
-use tokio::sync::Semaphore;
+use argon2::password_hash::{CustomizedPasswordHasher, Error, PasswordVerifier, try_generate_salt};
+use argon2::{Algorithm, Params, Version};
+use crew::Crew;
+use memory::{InMemory, Memory};
+use std::io;
+use std::time::Duration;
+
+/// How long a thread keeps its memory for the next hash. In a storm of log-ins the next is there at once, and at rest
+/// there are better uses for it.
+const IDLE: Duration = Duration::from_secs(1);
 
 /// What a hash costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,10 +36,9 @@ impl Parameters {
         Self { memory_kib, iterations: auth.argon2_iterations, lanes: auth.argon2_lanes }
     }
 
-    fn hasher(self) -> Result<Argon2<'static>, HashingError> {
-        let params = Params::new(self.memory_kib, self.iterations, self.lanes, None)
-            .map_err(|error| HashingError::Parameters(error.to_string()))?;
-        Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
+    fn params(self) -> Result<Params, HashingError> {
+        Params::new(self.memory_kib, self.iterations, self.lanes, None)
+            .map_err(|error| HashingError::Parameters(error.to_string()))
     }
 
     /// Whether a stored hash was made with other parameters than these.
@@ -66,16 +74,15 @@ pub(super) enum Verdict {
     Wrong,
 }
 
-/// Computes hashes on the runtime's blocking threads, at most `threads` at a time; each takes the memory that the
-/// parameters say. At most `queue` more wait; whoever comes then is told so by `None`.
-pub(super) struct Hasher {
-    threads: Arc<Semaphore>,
-    places: Arc<Semaphore>,
-}
+/// Computes hashes on threads of its own, so many at a time, which give way to all others of this process: whoever is
+/// logged in notices nothing of log-ins. Each takes the memory that the parameters say. At most `queue` more wait;
+/// whoever comes then is told so by `None`.
+pub(super) struct Hasher(Crew);
 
 impl Hasher {
-    pub(super) fn new(threads: usize, queue: usize) -> Self {
-        Self { threads: Arc::new(Semaphore::new(threads)), places: Arc::new(Semaphore::new(threads + queue)) }
+    /// Starts the threads, which end when this is dropped. They have done all that serving forbids when it returns.
+    pub(super) fn start(threads: usize, queue: usize) -> io::Result<Self> {
+        Crew::start(threads, queue, IDLE).map(Self)
     }
 
     /// A PHC string with a fresh salt.
@@ -84,7 +91,7 @@ impl Hasher {
         password: Password,
         parameters: Parameters,
     ) -> Result<Option<String>, HashingError> {
-        self.run(move || hash(&password, parameters)).await
+        self.0.run(move |memory| hash(&password, parameters, memory)).await
     }
 
     /// Compares, in constant time, and hashes anew if the parameters are not today's.
@@ -94,41 +101,36 @@ impl Hasher {
         stored: String,
         parameters: Parameters,
     ) -> Result<Option<Verdict>, HashingError> {
-        self.run(move || verify(&password, &stored, parameters)).await
-    }
-
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, HashingError> + Send + 'static,
-    ) -> Result<Option<T>, HashingError> {
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Ok(None) };
-        let failed = |error: &dyn std::fmt::Display| HashingError::Failed(error.to_string());
-        let thread = Arc::clone(&self.threads).acquire_owned().await.map_err(|error| failed(&error))?;
-        // Thread and place go along, so that a caller who gives up does not make room for more than there is.
-        let done = tokio::task::spawn_blocking(move || {
-            let result = work();
-            drop((thread, place));
-            result
-        });
-        done.await.map_err(|error| failed(&error))?.map(Some)
+        self.0.run(move |memory| verify(&password, &stored, parameters, memory)).await
     }
 }
 
-fn hash(password: &Password, parameters: Parameters) -> Result<String, HashingError> {
-    let hash = parameters.hasher()?.hash_password(password.expose());
-    Ok(hash.map_err(|error| HashingError::Failed(error.to_string()))?.to_string())
+fn hash(password: &Password, parameters: Parameters, memory: &mut Memory) -> Result<String, HashingError> {
+    let failed = |error: &dyn std::fmt::Display| HashingError::Failed(error.to_string());
+    let (algorithm, version) = (Algorithm::Argon2id.as_str(), Version::V0x13.into());
+    let salt = try_generate_salt().map_err(|error| failed(&error))?;
+    let hash = InMemory::of(memory)
+        .hash_password_customized(password.expose(), &salt, Some(algorithm), Some(version), parameters.params()?)
+        .map_err(|error| failed(&error))?;
+    Ok(hash.to_string())
 }
 
-fn verify(password: &Password, stored: &str, parameters: Parameters) -> Result<Verdict, HashingError> {
-    use argon2::password_hash::Error;
+fn verify(
+    password: &Password,
+    stored: &str,
+    parameters: Parameters,
+    memory: &mut Memory,
+) -> Result<Verdict, HashingError> {
     let stored = PasswordHash::new(stored).map_err(|error| HashingError::Stored(error.to_string()))?;
-    // The parameters are those of the stored hash, not of this instance.
-    match Argon2::default().verify_password(password.expose(), &stored) {
+    // The parameters are those of the stored hash.
+    let verified = InMemory::of(memory).verify_password(password.expose(), &stored);
+    match verified {
         Ok(()) => {
-            let renewed = parameters.differ_from(&stored).then(|| hash(password, parameters)).transpose()?;
+            let renewed = parameters.differ_from(&stored).then(|| hash(password, parameters, memory)).transpose()?;
             Ok(Verdict::Right { renewed })
         }
         Err(Error::PasswordInvalid) => Ok(Verdict::Wrong),
+        Err(error @ Error::OutOfMemory) => Err(HashingError::Failed(error.to_string())),
         Err(error) => Err(HashingError::Stored(error.to_string())),
     }
 }
@@ -140,6 +142,14 @@ mod tests {
 
     const LIGHT: Parameters = Parameters { memory_kib: 64, iterations: 1, lanes: 1 };
 
+    fn hash(password: &Password, parameters: Parameters) -> Result<String, HashingError> {
+        super::hash(password, parameters, &mut Memory::default())
+    }
+
+    fn verify(password: &Password, stored: &str, parameters: Parameters) -> Result<Verdict, HashingError> {
+        super::verify(password, stored, parameters, &mut Memory::default())
+    }
+
     fn password(text: &str) -> Password {
         Password::parse(&Secret::new(text.to_owned())).unwrap()
     }
@@ -148,7 +158,7 @@ mod tests {
     fn a_hash_is_an_argon2id_phc_string_with_its_parameters() {
         let hash = hash(&password("secret of ann"), LIGHT).unwrap();
         assert!(hash.starts_with("$argon2id$v=19$m=64,t=1,p=1$"), "{hash}");
-        assert_ne!(hash, super::hash(&password("secret of ann"), LIGHT).unwrap(), "salts differ");
+        assert_ne!(hash, self::hash(&password("secret of ann"), LIGHT).unwrap(), "salts differ");
     }
 
     #[test]
@@ -174,27 +184,5 @@ mod tests {
     #[test]
     fn a_stored_text_that_is_no_hash_is_an_error_and_not_a_wrong_password() {
         assert!(matches!(verify(&password("secret of ann"), "plain text", LIGHT), Err(HashingError::Stored(_))));
-    }
-
-    #[tokio::test]
-    async fn when_the_queue_is_full_the_next_is_told_so() {
-        let hasher = Hasher::new(1, 1);
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let working = hasher.run(move || Ok(wait.recv().is_ok()));
-        let waiting = hasher.run(|| Ok(true));
-        tokio::pin!(working, waiting);
-        // Polled once each, the first has the thread and the second the only place in the queue.
-        assert!(futures_pending(working.as_mut()).await);
-        assert!(futures_pending(waiting.as_mut()).await);
-        assert_eq!(hasher.run(|| Ok(true)).await, Ok(None));
-        go.send(()).unwrap();
-        assert_eq!(working.await, Ok(Some(true)));
-        assert_eq!(waiting.await, Ok(Some(true)));
-        assert_eq!(hasher.run(|| Ok(true)).await, Ok(Some(true)));
-    }
-
-    /// Polls once and says whether there is no result yet.
-    async fn futures_pending<F: Future>(mut future: std::pin::Pin<&mut F>) -> bool {
-        std::future::poll_fn(|context| std::task::Poll::Ready(future.as_mut().poll(context).is_pending())).await
     }
 }

@@ -3,6 +3,8 @@
 //! Errors: a refusal ([`SignUpRefusal`], [`LogInRefusal`]) is what the peer is told. A [`StoreError`] is not the
 //! peer's doing: it goes to the journal, and the connection closes.
 //!
+//! Hashing is the one thing here that costs: threads of its own do it, at a low priority and in memory that they keep.
+//!
 //! Must not be here: SQL, sessions, bytes of a protocol. No password and no hash is in a log.
 
 mod debts;
@@ -16,6 +18,7 @@ use crate::domain::reply::{LogInRefusal, SignUpRefusal};
 use crate::domain::{AccountId, Email, Login, Password, Peer, Secret, UnixMillis};
 use crate::store::{Account, LoginTaken, NewAccount, Store, StoreError};
 use hashing::{Hasher, Verdict};
+use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
 use throttle::{Budget, Source, Throttle};
@@ -44,17 +47,25 @@ pub enum AccountError<Refusal: std::fmt::Debug> {
 }
 
 impl Accounts {
-    /// Accounts over a store.
-    #[must_use]
-    pub fn new(store: Store, settings: Live) -> Self {
+    /// Accounts over a store, with the threads that hash. What they need besides computing, they have done then.
+    ///
+    /// # Errors
+    /// What the kernel said to more threads.
+    pub fn start(store: Store, settings: Live) -> io::Result<Self> {
         let auth = settings.get().auth.clone();
-        Self {
+        Ok(Self {
             store,
-            hasher: Hasher::new(auth.hashing_threads, auth.hashing_queue),
+            hasher: Hasher::start(auth.hashing_threads, auth.hashing_queue)?,
             settings,
             by_login: Throttle::default(),
             by_source: Throttle::default(),
-        }
+        })
+    }
+
+    /// As [`start`](Self::start), for tests of the rooms above.
+    #[cfg(test)]
+    pub(crate) fn new(store: Store, settings: Live) -> Self {
+        Self::start(store, settings).unwrap()
     }
 
     /// Makes an account. What is wrong is told in the order of the fields; a login is found to be taken before its

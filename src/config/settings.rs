@@ -122,7 +122,9 @@ settings! {
         /// faster here.
         reload argon2_lanes: u32 = 1, whole(1..=64);
 
-        /// Hashes computed at the same time. Each takes argon2_memory, and keeps one CPU busy.
+        /// Hashes computed at the same time. Each takes argon2_memory, up to a second longer than it is computed, and
+        /// keeps one CPU busy. Messages go first (the threads have a niceness of 19): while the CPUs are busy with them,
+        /// log-ins take longer.
         restart hashing_threads: usize = 1, whole(1..=64);
 
         /// How many log-ins and sign-ups wait for a hashing thread; one more is told to try later. 0: none waits,

@@ -97,7 +97,7 @@ pub(super) async fn serve(
     let mut signals = Signals::listen().map_err(failed("its signals"))?;
     let sessions = Arc::new(Sessions::default());
     let core = Core {
-        accounts: Accounts::new(store.clone(), daemon.live.clone()),
+        accounts: Accounts::start(store.clone(), daemon.live.clone()).map_err(failed("the threads that hash"))?,
         sessions: Arc::clone(&sessions),
         store: store.clone(),
     };

@@ -9,6 +9,7 @@
 //! - [`sandbox`]: what we forbid ourselves.
 //! - [`journal`]: where log records go.
 //! - [`resources`]: how many descriptors we may have.
+//! - [`threads`] and [`block_memory`]: which of our threads give way to the others, and memory for hashing.
 //!
 //! # Order
 //!
@@ -17,7 +18,7 @@
 //! ([`privileges::drop_to`]), the files within reach ([`sandbox::confine_files`]). They refuse when a second thread
 //! exists. So a start goes: log ([`journal::start`]) → [`sockets::inherited`] or [`sockets::bind_tcp`] →
 //! [`privileges::plan`] → [`privileges::prepare_state_directory`] → [`privileges::drop_to`] →
-//! [`sandbox::confine_files`] → threads: the runtime, the store's writer, the [`watchdog`] →
+//! [`sandbox::confine_files`] → threads: the runtime, the store's writer, those that hash, the [`watchdog`] →
 //! [`sandbox::confine_calls`] → [`notify::Notifier::ready`].
 //!
 //! # Errors
@@ -32,6 +33,7 @@
 //! [`readiness`]), protocols, what a listener's name means. This is
 //! the only room with `unsafe`: a few items, each with its reason.
 
+pub mod block_memory;
 pub mod descriptor_store;
 pub mod journal;
 pub mod memory_file;
@@ -42,5 +44,5 @@ pub mod resources;
 pub mod sandbox;
 pub mod socket_queue;
 pub mod sockets;
-mod threads;
+pub mod threads;
 pub mod watchdog;

@@ -71,7 +71,7 @@ const PERMITTED: &[c::c_long] = &[
     c::SYS_madvise,
     c::SYS_mremap,
     c::SYS_munmap,
-    // Threads come and go: those that read and hash end when they are idle.
+    // Threads come and go: those that read end when they are idle.
     c::SYS_exit,
     c::SYS_exit_group,
     c::SYS_getcpu,
