@@ -62,12 +62,6 @@ impl Accounts {
         })
     }
 
-    /// As [`start`](Self::start), for tests of the rooms above.
-    #[cfg(test)]
-    pub(crate) fn new(store: Store, settings: Live) -> Self {
-        Self::start(store, settings).unwrap()
-    }
-
     /// Makes an account. What is wrong is told in the order of the fields; a login is found to be taken before its
     /// password is hashed, because hashing is what costs.
     ///

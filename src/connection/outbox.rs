@@ -3,8 +3,8 @@
 //! One packet is under way at a time. It was taken when the kernel has none of its bytes left unacknowledged
 //! (`SIOCOUTQ`, tcp(7)): a TCP peer's kernel has them then, a UNIX peer has read them. The next may follow
 //! [`Gaps::between`] after the first was written, so that a peer that reads once for each packet gets them one by
-//! one. A peer that has sent a request after a reply has most likely read that, and waits for [`AWAKE`] only. So does one
-//! that has sent a request after some other packet, if it is a [program](PROGRAM) that answers what it reads.
+//! one. A peer that has sent a request after a reply has most likely read that, and waits for [`AWAKE`] only. One that
+//! has sent a request after some other packet does not wait, if it is a [program](PROGRAM): it answers what it has read.
 //!
 //! A packet of more than one segment comes to the peer in pieces, and its last one shows only by the pause behind it:
 //! so behind such a packet the whole gap begins when it was taken.
@@ -321,9 +321,14 @@ impl Outbox {
         }
     }
 
-    /// Whether the peer has most likely read the packet before.
-    fn is_awake(&self, last: &Last) -> bool {
-        last.request != Request::Awaited && (last.is_reply || self.followed == PROGRAM)
+    /// How long after the packet before the next may follow, by what is known of whether it was read.
+    fn gap_behind(&self, last: &Last, gaps: Gaps) -> Duration {
+        match last.request {
+            Request::Awaited => gaps.between,
+            Request::AtOnce | Request::Late if last.is_reply => gaps.between.min(AWAKE),
+            Request::AtOnce | Request::Late if self.followed == PROGRAM => Duration::ZERO,
+            Request::AtOnce | Request::Late => gaps.between,
+        }
     }
 
     /// Finds out whether the packet under way was taken, and writes nothing: for a connection that has ended.
@@ -398,7 +403,7 @@ impl Outbox {
                 return Ok(Step::Again(until));
             }
             if let Some(last) = &self.last {
-                let gap = if self.is_awake(last) { gaps.between.min(AWAKE) } else { gaps.between };
+                let gap = self.gap_behind(last, gaps);
                 if now < last.written + gap {
                     return Ok(Step::Again(last.written + gap));
                 }

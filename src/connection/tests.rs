@@ -47,7 +47,7 @@ fn shared(store: Store, handover: Option<Handover>) -> Arc<Shared> {
     // Long enough for a scene to do something in.
     settings.classic.request_gap = Duration::from_secs(5);
     let settings = Live::new(settings);
-    let accounts = Accounts::new(store.clone(), settings.clone());
+    let accounts = Accounts::start(store.clone(), settings.clone()).unwrap();
     Arc::new(Shared {
         core: Core { accounts, sessions: Arc::default(), store },
         settings,

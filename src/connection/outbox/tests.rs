@@ -171,7 +171,7 @@ fn writes_behind(answered: usize, scene: &mut Scene) -> usize {
         mail_and_a_request(scene, MS);
         scene.after(10 * MS);
     }
-    mail_and_a_request(scene, AWAKE);
+    mail_and_a_request(scene, AWAKE / 3);
     let before = scene.writes();
     scene.push(mail(2));
     scene.step();
