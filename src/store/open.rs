@@ -35,6 +35,8 @@ pub(super) fn open(options: &Options, migrations: &[Migration], progress: &Progr
     use_log(&db, &path)?;
     check(&mut db, &path)?;
     migrations::migrate(&mut db, &path, found, migrations, progress)?;
+    // Pages that were looked at once, and are not what is wanted next.
+    db.execute_batch("PRAGMA shrink_memory").map_err(|source| OpenError::sqlite(&path, "can't free memory", source))?;
     Ok(Opened { db, path, lock })
 }
 
