@@ -323,11 +323,13 @@ impl Outbox {
 
     /// How long after the packet before the next may follow, by what is known of whether it was read.
     fn gap_behind(&self, last: &Last, gaps: Gaps) -> Duration {
-        match last.request {
-            Request::Awaited => gaps.between,
-            Request::AtOnce | Request::Late if last.is_reply => gaps.between.min(AWAKE),
-            Request::AtOnce | Request::Late if self.followed == PROGRAM => Duration::ZERO,
-            Request::AtOnce | Request::Late => gaps.between,
+        let has_asked = last.request != Request::Awaited;
+        if has_asked && last.is_reply {
+            gaps.between.min(AWAKE)
+        } else if has_asked && self.followed == PROGRAM {
+            Duration::ZERO
+        } else {
+            gaps.between
         }
     }
 
