@@ -57,7 +57,7 @@ impl House {
         let (store, committed) = Store::open(&options, &people::no_progress()).expect("it can be opened");
         let settings = Live::new(settings);
         let core = Core {
-            accounts: Accounts::new(store.clone(), settings.clone()),
+            accounts: Accounts::start(store.clone(), settings.clone()).expect("threads to hash on"),
             sessions: Arc::default(),
             store: store.clone(),
         };

@@ -144,7 +144,8 @@ fn keyed_field(bytes: &[u8]) -> Option<Result<(SessionKey, &[u8]), Fault>> {
 }
 
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    // What is UTF-8 as it stands is looked at in larger steps.
+    str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -64,17 +64,17 @@ async fn every_statement_finds_its_rows_by_an_index() {
     let db = foreign(directory.path());
     let statements = statements();
     assert!(statements.len() >= 14, "some were not found: {statements:#?}");
-    let mut plans = String::new();
+    let mut plans = Vec::new();
     for statement in statements {
         let text: Vec<_> = statement.split_whitespace().collect();
-        plans += &format!("{}\n", text.join(" "));
+        plans.push(text.join(" "));
         let mut explained = db.prepare(&format!("EXPLAIN QUERY PLAN {statement}")).unwrap();
         let mut steps = explained.raw_query();
         while let Some(step) = steps.next().unwrap() {
             let step: String = step.get(3).unwrap();
             assert!(!step.contains("SCAN") && !step.contains("TEMP B-TREE"), "{step}\n{statement}");
-            plans += &format!("    {step}\n");
+            plans.push(format!("    {step}"));
         }
     }
-    insta::assert_snapshot!(plans);
+    insta::assert_snapshot!(plans.join("\n"));
 }
