@@ -4,8 +4,8 @@ import statistics
 import typing
 
 from parts import REST
-from sizes import ASKING, AT_ONCE, FEW, FULL, PAIRED, QUICK, Sizes
-from stores import CONTACTS, Store
+from sizes import ASKING, AT_ONCE, CONTACTS, FEW, FULL, PAIRED, QUICK, Sizes
+from stores import Store
 from table import list_of, meanwhile, number, place, with_unit
 
 BEGIN, END = "<!-- goals: begin -->", "<!-- goals: end -->"
@@ -88,6 +88,10 @@ def _idle(results: Results) -> Table:
     limit = results.begin["files"]
     rows = [Row(f"Pss for each of {count:,} connections", results.values(f"idle-{count}", "bytes_per_connection"), "bytes",
                 IDLE_BYTES, pieces=(f"idle-{count}",)) for count in results.sizes.idle]
+    few, most = results.sizes.idle
+    at_few, at_most = (_scaled(results.values(f"idle-{count}", "bytes_per_connection"), count) for count in (few, most))
+    further = {run: (at_most[run] - at_few[run]) / (most - few) for run in at_few.keys() & at_most.keys()}
+    rows.append(Row(f"Pss for each further one, from {few:,} to {most:,}", further, "bytes"))
     tried = "" if limit > 51_000 else f"Not tried: this machine lets a process open {limit:,} files."
     rows.append(Row("Pss for each of 50,000 connections", {}, "bytes", IDLE_BYTES, note=tried or "Not tried."))
     return Table("Idle connections", rows)
@@ -200,9 +204,9 @@ def _said(row: Row) -> tuple[str, str, str]:
 CARE = """\
 - **Where users stand.** The stores are filled by SQLite and not by the daemon; names and numbers of accounts go in different
   orders, so that the generator's first {paired} users are spread over all mailboxes. Whoever asks for contacts, adds some or
-  logs in is drawn from the whole store. Each account has {contacts} contacts.
+  logs in is drawn from the whole store.
 - **Requests** are of {asking} users who are online, {at_once} at a time; log-ins and sign-ups {at_once} at a time. The small
-  store has {small} accounts and no message. What the client costs is not in it.
+  store has {small} accounts and no message. On both each account has {contacts} contacts, and elsewhere none.
 - **Argon2.** Where log-ins are not what is measured, accounts have the lightest hash. Argon2 alone is
   [argon2.rs](../benches/argon2.rs), in memory that is allocated once, before and after the log-ins on the same CPU.
 - **Start** is from just before the process is made until its datagram with `READY=1` was read.

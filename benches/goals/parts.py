@@ -144,7 +144,8 @@ class Place(Bench):
 
 def idle(place: Place) -> list[Piece]:
     def connections(count: int) -> Figures:
-        with place.serving(place.sizes.many) as running:
+        # Of accounts that don't log in, some would be in the store's caches.
+        with place.serving(stores.Store(count)) as running:
             return place.generate(running, "idle", users=count, settle=place.sizes.settle)
 
     return [(f"idle-{count}", lambda count=count: connections(count)) for count in place.sizes.idle]

@@ -18,7 +18,6 @@ from peers import Messengerd
 FILE = "messengerd.sqlite"
 # About the golden section of 100,000, and prime: neighbouring names get numbers far apart.
 LEAP = 61813
-CONTACTS = 10
 # From one of somebody's contacts to the next.
 APART = 997
 
@@ -28,12 +27,14 @@ class Store(typing.NamedTuple):
 
     accounts: int
     messages: int = 0
+    # Of each account.
+    contacts: int = 0
     # Password hashes with messengerd's own parameters, or with the lightest.
     hashed: bool = False
 
     @property
     def name(self) -> str:
-        return f"store-{self.accounts}-{self.messages}{'-hashed' if self.hashed else ''}"
+        return f"store-{self.accounts}-{self.messages}-{self.contacts}{'-hashed' if self.hashed else ''}"
 
     @property
     def workload(self) -> str:
@@ -70,7 +71,7 @@ SELECT c / {contacts} + 1, (c / {contacts} + (c % {contacts} + 1) * {apart}) % {
 WITH RECURSIVE n(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n LIMIT {messages})
 INSERT INTO messages (id, sender, recipient, sent_at, text)
 SELECT i + 1, i % {accounts} + 1, (i + 1 + i / {accounts}) % {accounts} + 1, {now} + i / 100,
-       printf('This is message %010d, and it says as much as others do.', i)
+       printf('This is message %013d, and it says as much as others do.', i)
 FROM n WHERE {messages};
 
 WITH RECURSIVE n(e) AS (SELECT 0 UNION ALL SELECT e + 1 FROM n LIMIT 2 * {messages}),
@@ -110,7 +111,7 @@ def _fill(path: pathlib.Path, store: Store) -> None:
         for pragma in ("journal_mode=OFF", "synchronous=OFF", "cache_size=-500000"):
             db.execute(f"PRAGMA {pragma}").fetchall()
         values = {"accounts": store.accounts, "messages": store.messages, "rounds": store.messages // store.accounts,
-                  "contacts": CONTACTS, "apart": APART, "back": pow(LEAP, -1, store.accounts), "password": password,
+                  "contacts": store.contacts, "apart": APART, "back": pow(LEAP, -1, store.accounts), "password": password,
                   "now": int(now)}
         db.executescript("BEGIN;" + FILL.format(**values) + "COMMIT;")
         db.execute("PRAGMA journal_mode=WAL").fetchall()
