@@ -92,7 +92,7 @@ def _idle(results: Results) -> Table:
     at_few, at_most = (_scaled(results.values(f"idle-{count}", "bytes_per_connection"), count) for count in (few, most))
     further = {run: (at_most[run] - at_few[run]) / (most - few) for run in at_few.keys() & at_most.keys()}
     rows.append(Row(f"Pss for each further one, from {few:,} to {most:,}", further, "bytes"))
-    tried = "" if limit > 51_000 else f"Not tried: this machine lets a process open {limit:,} files."
+    tried = "" if limit < 0 or limit > 51_000 else f"Not tried: this machine lets a process open {limit:,} files."
     rows.append(Row("Pss for each of 50,000 connections", {}, "bytes", IDLE_BYTES, note=tried or "Not tried."))
     return Table("Idle connections", rows)
 
@@ -138,9 +138,10 @@ def _rest(results: Results) -> Table:
             pieces=("rest",)),
         Row(f"Pss {REST} s after the start, {large}", _scaled(results.values("rest-large", "pss"), kib), "KiB",
             pieces=("rest-large",)),
-        Row("start to READY, empty store", results.values("rest", "ready_ms"), "ms", READY_MS),
+        Row("start to READY, empty store", results.values("rest", "ready_ms"), "ms", READY_MS, pieces=("rest",)),
         Row("the very first start, which makes the database", results.values("rest", "first_ready_ms"), "ms"),
-        Row(f"start to READY, {large}", results.values("rest-large", "ready_ms"), "ms", READY_LARGE_MS, note=cached),
+        Row(f"start to READY, {large}", results.values("rest-large", "ready_ms"), "ms", READY_LARGE_MS,
+            pieces=("rest-large",), note=cached),
     ]
     return Table("At rest, and how long a start takes", rows)
 
@@ -238,7 +239,10 @@ def markdown(results: Results) -> str:
         text += f"\n### {table.title}\n\n| | limit | figure | met |\n|---|---:|---:|---|\n"
         for row in table.rows:
             limit, figure, met = _said(row)
-            marks = "".join(mark(why) for why in (*map(results.why, row.pieces), row.note) if why)
+            whys = [why for why in map(results.why, row.pieces) if why]
+            if row.note and (row.values or not row.pieces):
+                whys.append(row.note)
+            marks = "".join(map(mark, dict.fromkeys(whys)))
             text += f"| {row.title} | {limit} | {figure}{marks} | {met} |\n"
     if notes:
         text += "\n" + "".join(f"{position}. {note}\n" for position, note in enumerate(notes, 1))

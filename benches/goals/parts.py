@@ -50,7 +50,8 @@ class Starting(Server):
             heard.bind(str(path))
             # It is somebody else by then.
             path.chmod(0o777)
-            heard.settimeout(START)
+            # Only to see whether it has ended meanwhile.
+            heard.settimeout(0.5)
             allowed = os.sched_getaffinity(0)
             os.sched_setaffinity(0, {cpus()[0]})
             try:
@@ -60,13 +61,20 @@ class Starting(Server):
                     stdout=said, stderr=subprocess.STDOUT, start_new_session=True)
             finally:
                 os.sched_setaffinity(0, allowed)
-            try:
-                while b"READY=1" not in heard.recv(65536).splitlines():
-                    pass
-            except TimeoutError:
-                self.end()
-                raise Failure(f"it was not ready within {START} s: {self.last_words()}") from None
+            while not self._is_ready(heard):
+                if self.process.poll() is not None:
+                    raise Failure(f"the server ended at its start: {self.last_words()}")
+                if time.perf_counter() - began > START:
+                    self.end()
+                    raise Failure(f"it was not ready within {START} s: {self.last_words()}")
             self.took_ms = (time.perf_counter() - began) * 1000
+
+    @staticmethod
+    def _is_ready(heard: socket.socket) -> bool:
+        try:
+            return b"READY=1" in heard.recv(65536).splitlines()
+        except TimeoutError:
+            return False
 
 
 def pss(pid: int) -> int:
@@ -349,6 +357,8 @@ def logins(place: Place) -> list[Piece]:
     sizes, accounts = place.sizes, place.sizes.hashed.accounts
 
     def argon2() -> float:
+        if place.argon2 is None:
+            raise Failure("there is no benches/argon2.rs")
         # Where the server is, so that it is the same core.
         command = ["taskset", "-c", str(cpus()[0]), str(place.argon2), str(sizes.hashes)]
         return json.loads(machine.output(*command))["cpu_ms_per_hash"]

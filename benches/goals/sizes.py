@@ -41,5 +41,5 @@ QUICK = Sizes(idle=(500, 2000), settle=2, alone=2, paced=2, pairs=3, warmup=1, g
 PAIRED = 200
 FEW = 20
 # Who asks for contacts and adds some: so many are online, and so many ask at the same time.
-ASKING = 64
+ASKING = 500
 AT_ONCE = 4
