@@ -36,7 +36,7 @@ class Bench:
             return self._run(row, workload)
         except (OSError, subprocess.CalledProcessError) as error:
             # A program of the peer's that isn't there, or a file that can't be copied: the others can go on.
-            raise Failure(self._without_paths(str(error))) from error
+            raise Failure(self.without_paths(str(error))) from error
 
     def _run(self, row: peers.Row, workload: str) -> dict:
         accounts = self._accounts(row.peer, workload)
@@ -67,7 +67,7 @@ class Bench:
             ends.callback(server.end)
             server.wait_until_it_listens(port)
         except Failure as failure:
-            raise Failure(self._without_paths(str(failure))) from failure
+            raise Failure(self.without_paths(str(failure))) from failure
         return server
 
     def _generate(self, server: Server, port: int, options: list[str], seconds: float) -> dict:
@@ -81,7 +81,7 @@ class Bench:
             why = (done.stderr.strip().splitlines() or ["the generator said nothing"])[-1]
             if server.process.poll() is not None:
                 why += f"; the server has ended: {server.last_words()}"
-            raise Failure(self._without_paths(why))
+            raise Failure(self.without_paths(why))
         return json.loads(done.stdout)
 
     def _accounts(self, peer: peers.Peer, workload: str) -> pathlib.Path | None:
@@ -109,6 +109,6 @@ class Bench:
         shutil.move(self.scratch / "home" / "data", kept)
         return kept
 
-    def _without_paths(self, text: str) -> str:
+    def without_paths(self, text: str) -> str:
         """For the table: where this was measured is nobody's business, and differs each time."""
         return text.replace(str(self.scratch) + os.sep, "").replace(str(self.scratch), "")[:300]

@@ -154,29 +154,45 @@ def _table(results: Results, cell: typing.Callable, notes: Notes) -> str:
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _facts(results: Results) -> str:
-    machine, runs = results.begin["machine"], results.begin["runs"]
-    others = [line["others_cpu_pct"] for line in results.lines if "others_cpu_pct" in line] or [0]
-    stolen = [line["stolen_pct"] for line in results.lines if "stolen_pct" in line] or [0]
-    versions = ", ".join(f"{name} {version}" for name, version in results.begin["versions"].items() if version)
+def place(machine: dict, fsync_us: float) -> list[tuple[str, str]]:
+    """When, where and how the servers were measured."""
     core = "cores" if machine["cores"] > 1 else "core"
-    lines = [
+    return [
         ("date", machine["date"]),
         ("machine", f"{'virtual, ' if machine['virtual'] else ''}{machine['cores']} {core} ({machine['cpu']}), "
                     f"{machine['memory_gib']} GiB, {machine['kernel']}, {machine['system']}"),
-        ("disk", f"{machine['file_system']}; a write of 4 KiB with `fdatasync` took {number(results.fsync_us)} µs (median, "
+        ("disk", f"{machine['file_system']}; a write of 4 KiB with `fdatasync` took {number(fsync_us)} µs (median, "
                  "measured in the same run)"),
         ("placing", "server on one CPU, generator on another; loopback TCP, no TLS" if machine["cores"] > 1
          else "server and generator share the CPU; loopback TCP, no TLS"),
+    ]
+
+
+def meanwhile(lines: list[dict]) -> str:
+    """What else ran, by the generator's results."""
+    others = [line["others_cpu_pct"] for line in lines if "others_cpu_pct" in line] or [0]
+    stolen = [line["stolen_pct"] for line in lines if "stolen_pct" in line] or [0]
+    return (f"all else on the machine took {number(statistics.median(others))} % of one CPU (median; at most "
+            f"{number(max(others))} %), the hypervisor {number(statistics.median(stolen))} % (at most "
+            f"{number(max(stolen))} %)")
+
+
+def list_of(lines: list[tuple[str, str]]) -> str:
+    return "| | |\n|---|---|\n" + "".join(f"| {name} | {text} |\n" for name, text in lines)
+
+
+def _facts(results: Results) -> str:
+    machine, runs = results.begin["machine"], results.begin["runs"]
+    versions = ", ".join(f"{name} {version}" for name, version in results.begin["versions"].items() if version)
+    lines = [
+        *place(machine, results.fsync_us),
         ("runs", f"`benches/peers/run {'--quick' if results.quick else f'--runs {runs}'}`: "
                  + (f"median of {runs}, in turns over the servers" if runs > 1 else "one of each workload")
                  + "; process and data new for each run"),
-        ("meanwhile", f"all else on the machine took {number(statistics.median(others))} % of one CPU (median; at most "
-                      f"{number(max(others))} %), the hypervisor {number(statistics.median(stolen))} % (at most "
-                      f"{number(max(stolen))} %)"),
+        ("meanwhile", meanwhile(results.lines)),
         ("versions", versions),
     ]
-    return "| | |\n|---|---|\n" + "".join(f"| {name} | {text} |\n" for name, text in lines)
+    return list_of(lines)
 
 
 def _against_the_relay(results: Results) -> str:
@@ -210,11 +226,15 @@ def markdown(results: Results) -> str:
             f"{_table(results, _spread_cell, notes)}\n</details>\n")
 
 
+def put(text: str, path: pathlib.Path, begin: str, end: str) -> None:
+    """Puts the text between the marks; all else in the file stays."""
+    page = path.read_text() if path.exists() else f"# Performance\n\n{begin}\n{end}\n"
+    before, found, rest = page.partition(begin)
+    _, found_end, after = rest.partition(end)
+    if not found or not found_end:
+        raise SystemExit(f"{path}: the table goes between {begin} and {end}, which are not there")
+    path.write_text(f"{before}{begin}\n{text}{end}{after}")
+
+
 def write(results: Results, path: pathlib.Path) -> None:
-    """Puts the table between the marks; all else in the file stays."""
-    text = path.read_text() if path.exists() else f"# Performance\n\n{BEGIN}\n{END}\n"
-    before, begin, rest = text.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise SystemExit(f"{path}: the table goes between {BEGIN} and {END}, which are not there")
-    path.write_text(f"{before}{BEGIN}\n{markdown(results)}{END}{after}")
+    put(markdown(results), path, BEGIN, END)
