@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     for _ in 0..hashes {
         hash()?;
     }
-    let each = (cpu()? - before).as_secs_f64() * 1000.0 / f64::from(hashes.max(1));
+    let each = cpu()?.saturating_sub(before).as_secs_f64() * 1000.0 / f64::from(hashes.max(1));
     println!("{{\"hashes\": {hashes}, \"cpu_ms_per_hash\": {each:.3}}}");
     Ok(())
 }

@@ -7,6 +7,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
 
+/// Of the database's pages, each connection holds as many as fit into this. A log-in reads pages that nobody asks for again
+/// soon, and the kernel has them too: in its memory, not in ours.
+const CACHE_KIB: i64 = 512;
+
 /// A pool. When all connections are in use, a read waits for its turn; a peer has one request under way at a time, so
 /// there are never more waiting than peers.
 #[derive(Clone)]
@@ -21,8 +25,9 @@ impl Readers {
         let size = u32::try_from(options.readers.max(1)).unwrap_or(u32::MAX);
         let idle = (0..size).map(|_| open::connect(path, options)).collect::<Result<Vec<_>, _>>()?;
         for db in &idle {
-            db.pragma_update(None, "query_only", true)
-                .map_err(|source| OpenError::sqlite(path, "can't open the database for reading", source))?;
+            let fault = |source| OpenError::sqlite(path, "can't open the database for reading", source);
+            db.pragma_update(None, "query_only", true).map_err(fault)?;
+            db.pragma_update(None, "cache_size", -CACHE_KIB).map_err(fault)?;
         }
         let turns = Arc::new(Semaphore::new(idle.len()));
         Ok(Self { idle: Arc::new(Mutex::new(idle)), turns, size })
