@@ -30,6 +30,14 @@ struct Round {
     up_to: MessageId,
 }
 
+impl Round {
+    fn over(unfiled: &Unfiled) -> Self {
+        let mut accounts = unfiled.accounts();
+        accounts.reverse();
+        Self { accounts, up_to: unfiled.newest().0 }
+    }
+}
+
 impl Default for Filing {
     fn default() -> Self {
         Self::in_steps_of(STEP)
@@ -39,6 +47,19 @@ impl Default for Filing {
 impl Filing {
     pub(super) fn in_steps_of(size: usize) -> Self {
         Self { size, round: None, failed_at: 0 }
+    }
+
+    /// Begins a round, if there is anything to be filed: there is time.
+    pub(super) fn begin(&mut self, unfiled: &Unfiled) {
+        self.failed_at = 0;
+        if unfiled.newest().1 > 0 {
+            self.round.get_or_insert_with(|| Round::over(unfiled));
+        }
+    }
+
+    /// Whether a round is under way.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.round.is_some()
     }
 
     /// Takes a step, if enough has gathered, or a round is under way.
@@ -64,11 +85,7 @@ impl Filing {
 
     /// Goes on with the round under way, or begins one.
     pub(super) fn step(&mut self, db: &mut Connection, unfiled: &Unfiled) -> Result<(), StoreError> {
-        let round = self.round.get_or_insert_with(|| {
-            let mut accounts = unfiled.accounts();
-            accounts.reverse();
-            Round { accounts, up_to: unfiled.newest().0 }
-        });
+        let round = self.round.get_or_insert_with(|| Round::over(unfiled));
         let (mut accounts, mut entries) = (Vec::new(), 0);
         while entries < self.size
             && let Some(account) = round.accounts.pop()

@@ -2,7 +2,8 @@
 //!
 //! One thread writes (`writer.rs`): it takes all requests that wait, commits them as one transaction, tells the
 //! notifier what was committed, in the order of the commits, and only then answers each caller. What a caller was
-//! told is on the disk (`synchronous=FULL`). Readers (`readers.rs`) have connections of their own, and see what was
+//! told is on the disk (`synchronous=FULL`). A message is committed once, and filed into its two mailboxes later, with many
+//! others (`unfiled.rs`, `filing.rs`); who reads a mailbox can't tell. Readers (`readers.rs`) have connections of their own, and see what was
 //! committed when they began.
 //!
 //! Errors: opening gives an [`OpenError`], each with the file and what to do. A running store gives a [`StoreError`];

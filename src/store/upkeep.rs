@@ -31,6 +31,16 @@ impl Upkeep {
         Ok(Self { filing: Filing::default(), log_pages, put_back_at: LOG_PAGES })
     }
 
+    /// There is time to file.
+    pub(super) fn begin_filing(&mut self, unfiled: &Unfiled) {
+        self.filing.begin(unfiled);
+    }
+
+    /// Whether there is more to be done at once, if nobody wants anything.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.filing.is_under_way()
+    }
+
     /// Does what is due, as far as it goes in some milliseconds.
     pub(super) fn go_on(&mut self, db: &mut Connection, unfiled: &Unfiled) {
         self.filing.go_on(db, unfiled);

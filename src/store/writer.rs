@@ -8,7 +8,7 @@ use super::{Committed, OpenError, StoreError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::{mpsc, oneshot};
 
 /// Requests that wait for the writer. When it is full, a caller waits for a place, and its peer is not read meanwhile.
@@ -150,14 +150,9 @@ struct Desk {
 impl Desk {
     fn write_all(mut self, mut queue: mpsc::Receiver<Command>, batch_max: usize) {
         let mut commands = Vec::with_capacity(batch_max);
-        let mut stopping = Vec::new();
-        while stopping.is_empty() && {
-            // Whoever is about to ask for something, on this CPU, gets along with this commit; if nobody is, it is nothing.
-            std::thread::yield_now();
-            queue.blocking_recv_many(&mut commands, batch_max) > 0
-        } {
+        let (mut filing, mut stopping) = (Vec::new(), Vec::new());
+        while stopping.is_empty() && self.next(&mut queue, &mut commands, batch_max) {
             let mut works = Vec::with_capacity(commands.len());
-            let mut filing = Vec::new();
             for command in commands.drain(..) {
                 match command {
                     Command::Work(work) => works.push(work),
@@ -166,18 +161,40 @@ impl Desk {
                 }
             }
             self.commit(works);
-            // Behind the answers: nobody waits for it.
-            self.upkeep.go_on(&mut self.db, &self.unfiled);
-            if !filing.is_empty() || !stopping.is_empty() {
-                self.upkeep.finish(&mut self.db, &self.unfiled);
+            // Behind the answers: nobody waits for it, but for what comes meanwhile.
+            if !filing.is_empty() && !self.upkeep.is_under_way() {
+                self.upkeep.begin_filing(&self.unfiled);
             }
-            answer(filing);
+            self.upkeep.go_on(&mut self.db, &self.unfiled);
+            if !self.upkeep.is_under_way() {
+                answer(filing.drain(..));
+            }
+        }
+        if !stopping.is_empty() {
+            self.upkeep.finish(&mut self.db, &self.unfiled);
         }
         if let Err((_, error)) = self.db.close() {
             tracing::warn!(error = %error, "the database could not be closed; nothing is lost");
         }
         drop(self.lock);
-        answer(stopping);
+        answer(filing.into_iter().chain(stopping));
+    }
+
+    /// Takes what has come; waits for it, unless there is something else to be done. False: nothing will come any more.
+    fn next(&self, queue: &mut mpsc::Receiver<Command>, commands: &mut Vec<Command>, batch_max: usize) -> bool {
+        // Whoever is about to ask for something, on this CPU, gets along with this commit; if nobody is, it is nothing.
+        std::thread::yield_now();
+        if !self.upkeep.is_under_way() {
+            return queue.blocking_recv_many(commands, batch_max) > 0;
+        }
+        while commands.len() < batch_max {
+            match queue.try_recv() {
+                Ok(command) => commands.push(command),
+                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Disconnected) => return !commands.is_empty(),
+            }
+        }
+        true
     }
 
     /// Commits all in one transaction. If that fails, each is tried in one of its own, so that one request that can't be
@@ -248,7 +265,7 @@ impl Desk {
     }
 }
 
-fn answer(callers: Vec<oneshot::Sender<()>>) {
+fn answer(callers: impl IntoIterator<Item = oneshot::Sender<()>>) {
     for caller in callers {
         let _ = caller.send(());
     }
