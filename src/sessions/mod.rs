@@ -423,6 +423,25 @@ mod tests {
     }
 
     #[test]
+    fn all_sessions_of_many_accounts_are_told_and_no_others() {
+        let sessions = Sessions::default();
+        let sign_in = |account: i64| {
+            let told = Arc::new(Told::default());
+            let login = Login::parse(&format!("person{account}")).unwrap();
+            sessions.sign_in(AccountId(account), login, Arc::<Told>::clone(&told)).unwrap();
+            told
+        };
+        let told = [1, 2, 2].map(sign_in);
+        let other = sign_in(3);
+        let event = Event::ContactStatus(Login::parse("bob").unwrap(), Status::Online);
+        sessions.notify_all(&[AccountId(2), AccountId(4), AccountId(1)], &event);
+        for told in told {
+            assert_eq!(*told.0.lock().unwrap(), std::slice::from_ref(&event));
+        }
+        assert_eq!(*other.0.lock().unwrap(), []);
+    }
+
+    #[test]
     fn keys_are_unique_and_hold_no_separator() {
         let mut taken = HashSet::new();
         for _ in 0..10_000 {

@@ -80,6 +80,26 @@ async fn a_request_that_panics_fails_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_account_that_came_to_nothing_gets_no_messages() {
+    let (_directory, store, _committed) = open_new();
+    let (ann, bob) = ann_and_bob(&store).await;
+    let cid = new_account("cid");
+    let work = move |batch: &mut crate::store::writer::Batch<'_>| -> rusqlite::Result<()> {
+        crate::store::accounts::add(batch.db, &cid)?.unwrap();
+        assert!(batch.recipients.find(batch.db, &cid.login)?.is_some());
+        panic!("a fault of ours")
+    };
+    assert!(matches!(store.writer.write(work).await, Err(StoreError::Panicked)));
+    let draft = ann.draft(&login("cid"), "are you there?");
+    assert!(!store.add_message(draft).await.unwrap(), "nobody has that login");
+    // Whoever comes next has the number that was to be cid's.
+    let dee = Person::sign_up(&store, "dee").await;
+    assert!(ann.writes(&store, &dee, "hello").await.unwrap());
+    assert_eq!(dee.mailbox_texts(&store).await, ["hello"]);
+    assert_eq!(bob.mailbox(&store).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_read_that_panics_gives_its_connection_back() {
     let directory = TempDir::new().unwrap();
     let one = Options { readers: 1, ..options(directory.path()) };
