@@ -98,11 +98,14 @@ def _idle(results: Results) -> Table:
 
 
 def _latency(results: Results) -> Table:
-    disk = results.values("disk", "us")
-    limit, text = None, ""
-    if disk:
-        limit = SYNCS * statistics.median(disk.values()) + BESIDE_US
-        text = f"{SYNCS} × `fdatasync` + {BESIDE_US} µs = {number(limit)} µs"
+    disk, disk_paced = results.values("disk", "us"), results.values("disk-paced", "us")
+
+    def limit(took: dict[int, float]) -> tuple[float | None, str]:
+        if not took:
+            return None, ""
+        most = SYNCS * statistics.median(took.values()) + BESIDE_US
+        return most, f"{SYNCS} × `fdatasync` + {BESIDE_US} µs = {number(most)} µs"
+
     sizes = results.sizes
     pace = f"{sizes.each_second} messages/s of {sizes.paced_users} users"
     python = "The client is written in Python, and its own time is in both: compare it with the relay's."
@@ -111,10 +114,12 @@ def _latency(results: Results) -> Table:
     counted = ("All calls are counted, those of filing and of cursors too." if per_sync else
                "Not counted: perf(1) is not there, or may not trace system calls.")
     return Table("Delivery of a message that is on the disk", [
-        Row("`fdatasync` of 4 KiB on this disk", disk, "µs", pieces=("disk",)),
-        Row("one message on an idle server, p50", results.values("alone", "p50_us"), "µs", limit, text, ("alone",)),
+        Row("`fdatasync` of 4 KiB on this disk, one after the other", disk, "µs", pieces=("disk",)),
+        Row(f"`fdatasync` of 4 KiB on this disk, {sizes.each_second} each second", disk_paced, "µs", pieces=("disk-paced",)),
+        Row("one message on an idle server, p50", results.values("alone", "p50_us"), "µs", *limit(disk), ("alone",)),
         Row("one message on an idle server, p99", results.values("alone", "p99_us"), "µs"),
-        Row(f"{pace}, p50", results.values("paced", "p50_us"), "µs", limit, text, ("paced",), python),
+        Row(f"{pace}, p50", results.values("paced", "p50_us"), "µs", *limit(disk_paced), ("paced",),
+            python),
         Row(f"{pace}, p99", results.values("paced", "p99_us"), "µs"),
         Row("the same by the bare relay, p50", results.values("paced-relay", "p50_us"), "µs", pieces=("paced-relay",)),
         Row("the same by the bare relay, p99", results.values("paced-relay", "p99_us"), "µs"),
@@ -168,6 +173,10 @@ def _growth(results: Results) -> Table:
     rows = [Row(f"CPU per delivery, {users:,} users online", values, "µs", pieces=(f"growth-{users}",))
             for users, values in cost.items()]
     rows.append(Row(f"{most:,} users / {few:,} users", _by(cost[most], cost[few]), "", COST_MANY_BY_FEW))
+    relay = {users: results.values(f"growth-relay-{users}", "server_us_per_delivery") for users in (few, most)}
+    rows += [Row(f"the same by the bare relay, {users:,} users online", values, "µs", pieces=(f"growth-relay-{users}",))
+             for users, values in relay.items()]
+    rows.append(Row(f"the bare relay: {most:,} users / {few:,} users", _by(relay[most], relay[few]), ""))
     return Table("More users online", rows)
 
 

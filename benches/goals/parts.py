@@ -162,9 +162,13 @@ def idle(place: Place) -> list[Piece]:
 def latency(place: Place) -> list[Piece]:
     sizes = place.sizes
 
-    def disk() -> Figures:
+    def disk(pause: float = 0) -> Figures:
         with place.quiet():
-            return {"us": machine.fsync_us(place.scratch)}
+            return {"us": machine.fsync_us(place.scratch, pause=pause)}
+
+    # A disk and a CPU that have been idle for some milliseconds take longer than those that have not.
+    def disk_at_a_pace() -> Figures:
+        return disk(1 / sizes.each_second)
 
     def alone() -> Figures:
         with place.serving(sizes.many) as running:
@@ -194,7 +198,7 @@ def latency(place: Place) -> list[Piece]:
         return figures
 
     # The disk before each that is compared to it.
-    return [("disk", disk), ("alone", alone), ("disk", disk), ("paced", ours_at_a_pace), ("paced-relay", relay_at_a_pace),
+    return [("disk", disk), ("alone", alone), ("disk-paced", disk_at_a_pace), ("paced", ours_at_a_pace), ("paced-relay", relay_at_a_pace),
             ("saturated", saturated)]
 
 
@@ -350,7 +354,15 @@ def growth(place: Place) -> list[Piece]:
         with place.serving(sizes.many) as running:
             return place.generate(running, "pairs", users=users, warmup=sizes.warmup, secs=sizes.growing)
 
-    return [(f"growth-{users}", lambda users=users: pairs(users)) for users in sizes.growth]
+    def relay(users: int) -> Figures:
+        if place.relay is None:
+            raise Failure("there is no benches/relay.rs")
+        with place.quiet(), place.running(Relay(program=place.relay), "pairs") as running:
+            return place.generate(running, "pairs", users=users, warmup=sizes.warmup, secs=sizes.growing)
+
+    few, *_, most = sizes.growth
+    return [*((f"growth-{users}", lambda users=users: pairs(users)) for users in sizes.growth),
+            *((f"growth-relay-{users}", lambda users=users: relay(users)) for users in (few, most))]
 
 
 def logins(place: Place) -> list[Piece]:

@@ -44,15 +44,16 @@ def facts(scratch: pathlib.Path) -> dict:
     }
 
 
-def fsync_us(scratch: pathlib.Path, times: int = 300) -> float:
-    """How long a write of 4 KiB takes until it is on the disk (median). The file has its size before, as a log that is used
-    again, so that the file system has nothing else to note."""
+def fsync_us(scratch: pathlib.Path, times: int = 300, pause: float = 0) -> float:
+    """How long a write of 4 KiB takes until it is on the disk (median), with so many seconds before each. The file has its
+    size before, as a log that is used again, so that the file system has nothing else to note."""
     path, page, took = scratch / "fsync", os.urandom(4096), []
     fd = os.open(path, os.O_CREAT | os.O_RDWR, 0o600)
     try:
         os.write(fd, bytes(4096 * times))
         os.fsync(fd)
         for number in range(times):
+            time.sleep(pause)
             began = time.perf_counter()
             os.pwrite(fd, page, 4096 * number)
             os.fdatasync(fd)
