@@ -31,7 +31,6 @@ use crate::domain::exit::Exit;
 use crate::host::journal::{self, LogControl};
 use crate::host::notify::Notifier;
 use crate::host::privileges::{self, Wanted};
-use crate::host::program::Code;
 use crate::host::resources;
 use crate::store::{self, Store};
 use sandbox::Sandbox;
@@ -48,8 +47,6 @@ struct Daemon {
     log: LogControl,
     notifier: Notifier,
     sandbox: Sandbox,
-    /// Our own, where it could be found.
-    code: Option<Code>,
 }
 
 /// Runs the daemon until it is told to stop, and says how it went.
@@ -85,8 +82,6 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     check_descriptors(settings);
     // What this looks up is forbidden afterwards.
     let threads = serve::worker_threads(settings);
-    // Without it more memory is mapped than needed, which harms nobody.
-    let code = Code::find().ok().flatten();
     let mut sandbox = Sandbox::new(&settings.sandbox);
     sandbox.confine_files(&directory, &arguments.sources, &loaded, &notifier)?;
 
@@ -102,7 +97,7 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     let (store, committed) = Store::open(&options, &progress)?;
 
     let runtime = serve::runtime(threads)?;
-    let daemon = Daemon { arguments, live: Live::new(loaded.settings), log: log_control, notifier, sandbox, code };
+    let daemon = Daemon { arguments, live: Live::new(loaded.settings), log: log_control, notifier, sandbox };
     let left = keeping.map(|keeping| takeover::Left::sort(stored, keeping)).transpose()?;
     runtime.block_on(serve::serve(daemon, sockets, left, store, committed))
 }

@@ -9,7 +9,6 @@ use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::connection::{Connections, Pacer, Shared};
 use crate::handlers::Core;
-use crate::host::program::Code;
 use crate::host::watchdog::{self, Probe, Watchdog};
 use crate::listener;
 use crate::notifier;
@@ -151,8 +150,6 @@ pub(super) async fn serve(
 
     population.tell_with(&shared, |status| daemon.notifier.ready(status));
     greeting::greet(&addresses);
-    // What has run until here does not run again.
-    daemon.code.iter().for_each(Code::give_back);
     // One at a time, whoever asks.
     let reload = || reload_and_tell(&daemon, &shared, &population);
     let outcome = takers

@@ -9,7 +9,6 @@
 //! - [`sandbox`]: what we forbid ourselves.
 //! - [`journal`]: where log records go.
 //! - [`resources`]: how many descriptors we may have.
-//! - [`program`]: our own code, most of which runs once.
 //! - [`threads`] and [`block_memory`]: which of our threads give way to the others, and memory for hashing.
 //!
 //! # Order
@@ -40,7 +39,6 @@ pub mod journal;
 pub mod memory_file;
 pub mod notify;
 pub mod privileges;
-pub mod program;
 pub mod readiness;
 pub mod resources;
 pub mod sandbox;
