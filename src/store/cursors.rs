@@ -7,20 +7,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 
-/// From the first movement to the writing, at the least: what a crash can bring a second time.
-pub(super) const DELAY: Duration = Duration::from_millis(20);
-/// And so much for each that was written the time before: a fortieth of a CPU is what they may take. Where thousands talk at
-/// once, each cursor moves several times between two writings.
-const FOR_EACH: Duration = Duration::from_micros(100);
-/// But no longer.
-const LONGEST: Duration = Duration::from_secs(2);
+/// From the first movement to the writing: what a crash can bring a second time.
+const DELAY: Duration = Duration::from_millis(20);
 /// After a writing that failed.
 pub(super) const RETRY: Duration = Duration::from_secs(1);
-
-/// How long to wait when so many were written.
-pub(super) fn delay_after(written: usize) -> Duration {
-    FOR_EACH.saturating_mul(u32::try_from(written).unwrap_or(u32::MAX)).clamp(DELAY, LONGEST)
-}
 
 /// Bounded by the accounts that are online: one place each.
 #[derive(Default)]
@@ -50,11 +40,11 @@ impl Cursors {
     }
 
     /// Until something is to be written, and a little longer, so that more comes along.
-    pub(super) async fn wait(&self, delay: Duration) {
+    pub(super) async fn wait(&self) {
         while self.lock().is_empty() {
             self.first.notified().await;
         }
-        tokio::time::sleep(delay).await;
+        tokio::time::sleep(DELAY).await;
     }
 
     pub(super) fn snapshot(&self) -> Vec<(AccountId, Seq)> {

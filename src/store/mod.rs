@@ -183,15 +183,13 @@ impl Store {
         self.cursors.moved(account, seq);
     }
 
-    /// Writes moved cursors, again and again, some milliseconds after the first has moved; the more there are, the seldomer.
-    /// Runs until it is dropped or
+    /// Writes moved cursors, again and again, some milliseconds after the first has moved. Runs until it is dropped or
     /// the store is stopped.
     pub async fn keep_cursors(&self) {
-        let mut delay = cursors::DELAY;
         loop {
-            self.cursors.wait(delay).await;
+            self.cursors.wait().await;
             match self.write_cursors().await {
-                Ok(written) => delay = cursors::delay_after(written),
+                Ok(()) => {}
                 Err(StoreError::Stopped) => return,
                 Err(error) => {
                     // They stay noted, and the next round tries again.
@@ -202,16 +200,15 @@ impl Store {
         }
     }
 
-    /// How many.
-    async fn write_cursors(&self) -> Result<usize, StoreError> {
+    async fn write_cursors(&self) -> Result<(), StoreError> {
         let moved = self.cursors.snapshot();
         if moved.is_empty() {
-            return Ok(0);
+            return Ok(());
         }
         let written = moved.clone();
         self.writer.write(move |batch| mailboxes::move_cursors(batch, &moved)).await?;
         self.cursors.written(&written);
-        Ok(written.len())
+        Ok(())
     }
 
     /// Files messages into their mailboxes when there is time, again and again. Runs until it is dropped. When there never
@@ -245,7 +242,7 @@ impl Store {
     /// # Errors
     /// When the last cursors could not be written. The store is stopped all the same.
     pub async fn stop(&self) -> Result<(), StoreError> {
-        let written = self.write_cursors().await.map(drop);
+        let written = self.write_cursors().await;
         // Readers first: the last connection to close puts the log back into the database, and that is the writer's.
         self.readers.close().await;
         self.writer.stop().await;

@@ -94,10 +94,3 @@ async fn a_cursor_that_moves_while_it_is_written_is_written_again() {
     store.write_cursors().await.unwrap();
     assert_eq!(written(directory.path(), &bob), 2);
 }
-
-#[test]
-fn the_more_cursors_move_the_seldomer_they_are_written() {
-    let [few, many, most] = [3, 2_000, usize::MAX].map(crate::store::cursors::delay_after);
-    assert_eq!((few, many), (Duration::from_millis(20), Duration::from_millis(200)));
-    assert!(many < most && most < Duration::from_secs(10));
-}
