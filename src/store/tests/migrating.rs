@@ -193,3 +193,34 @@ fn a_migration_that_is_killed_leaves_the_old_schema_and_the_next_start_migrates(
         assert_eq!(version(&directory.path().join("messengerd.before-schema-2")), 1);
     }
 }
+
+/// Two people and what they have written to each other and to themselves, as schema 1 had it.
+const TALK: &str = "
+    INSERT INTO accounts (id, login, email, password, created_at) VALUES (1, 'ann', 'a@example.org', '', 0), (2, 'bob', 'b@example.org', '', 0);
+    INSERT INTO messages (id, sender, recipient, sent_at, text) VALUES (1, 1, 2, 0, 'one'), (2, 2, 1, 0, 'two'), (5, 1, 1, 0, 'three');
+    INSERT INTO mailboxes (account, head, cursor) VALUES (1, 3, 1), (2, 2, 2);
+    INSERT INTO entries (account, seq, incoming, message)
+    VALUES (1, 1, 0, 1), (1, 2, 1, 2), (1, 3, 1, 5), (2, 1, 1, 1), (2, 2, 0, 2);";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mailboxes_of_schema_1_go_on_where_they_were() {
+    let directory = TempDir::new().unwrap();
+    let db = migrated(directory.path(), &crate::store::migrations::MIGRATIONS[..1]).unwrap();
+    db.execute_batch(TALK).unwrap();
+    drop(db);
+    let (store, _committed) = open(directory.path());
+    let person =
+        async |text| Person { id: store.get_account(login(text)).await.unwrap().unwrap().id, login: login(text) };
+    let (ann, bob) = (person("ann").await, person("bob").await);
+    assert_eq!((store.cursor(ann.id).await.unwrap(), store.cursor(bob.id).await.unwrap()), (Seq(1), Seq(2)));
+    assert!(bob.writes(&store, &ann, "four").await.unwrap());
+    for filed in [false, true] {
+        assert_eq!(ann.mailbox_texts(&store).await, ["one", "two", "three", "four"], "filed: {filed}");
+        assert_eq!(bob.mailbox_texts(&store).await, ["one", "two", "four"], "filed: {filed}");
+        let incoming: Vec<_> = ann.mailbox(&store).await.iter().map(|entry| entry.incoming).collect();
+        assert_eq!(incoming, [false, true, true, true]);
+        store.writer.file().await;
+    }
+    assert_gapless(&ann.mailbox(&store).await);
+    assert_eq!(number(&foreign(directory.path()), "SELECT count(*) FROM entries WHERE message > 5"), 2);
+}
