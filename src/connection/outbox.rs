@@ -14,9 +14,11 @@
 //!
 //! Plain data and a clock that is handed in; the socket is a [`Link`].
 
-use crate::domain::{AccountId, Login, Seq};
+use crate::domain::{AccountId, Seq};
 use crate::protocol::classic;
-use bytes::{Buf, Bytes};
+use bytes::Buf;
+use packet::Kind;
+pub(super) use packet::Packet;
 use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
@@ -50,45 +52,6 @@ pub(super) struct Gaps {
     pub(super) after_long: Duration,
     /// For how long the peer may take nothing.
     pub(super) patience: Duration,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Kind {
-    Reply,
-    Status(Login),
-    Mail(AccountId, Seq),
-}
-
-/// One packet: one write, one read.
-#[derive(Debug, Clone)]
-pub(super) struct Packet {
-    bytes: Bytes,
-    kind: Kind,
-}
-
-/// What a packet takes beside its bytes, in round numbers: itself, and what its parts have on the heap.
-const OVERHEAD: usize = 128;
-
-impl Packet {
-    /// What it counts for. A status counts its bytes only: of those there is one for each contact at the most, and
-    /// many come at once when a server has been restarted.
-    fn cost(&self) -> usize {
-        self.bytes.len() + if matches!(self.kind, Kind::Status(_)) { 0 } else { OVERHEAD }
-    }
-
-    pub(super) fn reply(bytes: Bytes) -> Self {
-        Self { bytes, kind: Kind::Reply }
-    }
-
-    /// Worthless once there is a newer one about the same contact.
-    pub(super) fn status(bytes: Bytes, contact: Login) -> Self {
-        Self { bytes, kind: Kind::Status(contact) }
-    }
-
-    /// When it is taken, the mailbox has been delivered up to `seq`.
-    pub(super) fn mail(bytes: Bytes, account: AccountId, seq: Seq) -> Self {
-        Self { bytes, kind: Kind::Mail(account, seq) }
-    }
 }
 
 /// There is no room for a packet.
@@ -464,15 +427,6 @@ fn is_drained(link: &impl Link, kind: &Kind, followed: u8) -> bool {
     !matters || !link.has_unread()
 }
 
-impl Kind {
-    fn mail(&self) -> Option<(AccountId, Seq)> {
-        match self {
-            Self::Mail(account, seq) => Some((*account, *seq)),
-            _ => None,
-        }
-    }
-}
-
 impl Untaken {
     fn just_written(&self, now: Instant, gaps: Gaps) -> Step {
         let at = now + gaps.between.max(Duration::from_millis(1));
@@ -500,6 +454,7 @@ impl Wait {
 }
 
 mod kept;
+mod packet;
 
 #[cfg(test)]
 mod tests;

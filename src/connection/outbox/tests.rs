@@ -1,6 +1,8 @@
 //! The outbox with a kernel that we can watch, and a clock in our hands.
 
 use super::*;
+use crate::domain::Login;
+use bytes::Bytes;
 use std::cell::{Cell, RefCell};
 
 const GAPS: Gaps =
