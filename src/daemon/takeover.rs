@@ -3,7 +3,7 @@
 use super::StartError;
 use crate::config::Settings;
 use crate::connection::{Connection, Shared, Stream};
-use crate::domain::{AccountId, Login};
+use crate::domain::{AccountId, AccountMap, Login};
 use crate::handover::{Gone, Handover, Inheritance, Kept, Line, OUR_OWN, roll, state};
 use crate::host::descriptor_store::DescriptorStore;
 use crate::host::notify::Notifier;
@@ -146,7 +146,7 @@ impl<'a> Leavers<'a> {
     }
 
     /// Has their contacts told. Without their logins, the next process tries again.
-    fn tell(mut self, logins: Option<HashMap<AccountId, Login>>) {
+    fn tell(mut self, logins: Option<AccountMap<Login>>) {
         let lines: Vec<_> = self
             .accounts
             .iter()
@@ -178,7 +178,7 @@ fn go_on(
     kept: Kept,
     line: Arc<Line>,
     shared: &Arc<Shared>,
-    logins: Option<&HashMap<AccountId, Login>>,
+    logins: Option<&AccountMap<Login>>,
 ) -> Result<Arc<Connection>, String> {
     let login_of = |account| logins.and_then(|logins| logins.get(&account)).ok_or("its account is gone");
     let (stream, peer) = Stream::inherited(kept.socket).map_err(|error| error.to_string())?;

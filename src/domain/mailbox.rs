@@ -1,12 +1,17 @@
 //! Messages, and each account's mailbox: a gapless sequence of entries, read from a cursor.
 
 use super::Login;
+use foldhash::fast::RandomState;
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// An account's number, never used again after the account is gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct AccountId(pub i64);
+
+/// Something about each of many accounts. Hashed the quick way: nobody can choose the number of an account.
+pub type AccountMap<T> = HashMap<AccountId, T, RandomState>;
 
 /// A place in one mailbox. The first entry is 1, each next one is one more; 0 is "before the first".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]

@@ -19,7 +19,7 @@ mod session_key;
 pub use email::{Email, EmailError};
 pub use event::Event;
 pub use login::{Login, LoginError};
-pub use mailbox::{AccountId, Entry, Message, Seq, UnixMillis};
+pub use mailbox::{AccountId, AccountMap, Entry, Message, Seq, UnixMillis};
 pub use password::{Password, PasswordError, Secret};
 pub use peer::Peer;
 pub use reply::Reply;

@@ -10,9 +10,9 @@
 //!
 //! Locks: the one here is held for look-ups only, never while a subscriber is told something.
 
-use crate::domain::{AccountId, Event, Login, SessionKey, Status};
+use crate::domain::{AccountId, AccountMap, Event, Login, SessionKey, Status};
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Notify, oneshot};
 
@@ -67,7 +67,7 @@ pub struct Sessions {
 
 #[derive(Default)]
 struct State {
-    online: HashMap<AccountId, Online>,
+    online: AccountMap<Online>,
     keys: HashSet<SessionKey>,
     /// Accounts whose status may differ from what was last told; each stands here once.
     changed: VecDeque<AccountId>,
@@ -75,7 +75,7 @@ struct State {
     telling: Option<AccountId>,
     /// Who waits until an account's change has been told. Each waits for one account, so that a crowd that goes at once
     /// does not wake itself again and again.
-    waiting: HashMap<AccountId, Vec<oneshot::Sender<()>>>,
+    waiting: AccountMap<Vec<oneshot::Sender<()>>>,
     /// Who waits until all changes have been told.
     waiting_for_all: Vec<oneshot::Sender<()>>,
 }

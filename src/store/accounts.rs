@@ -1,6 +1,6 @@
 //! The table `accounts`.
 
-use crate::domain::{AccountId, Email, Login, UnixMillis};
+use crate::domain::{AccountId, AccountMap, Email, Login, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::HashMap;
 
@@ -112,9 +112,10 @@ impl Recipients {
 }
 
 /// The logins of accounts, as far as there are such.
-pub(super) fn logins(db: &Connection, accounts: &[AccountId]) -> rusqlite::Result<HashMap<AccountId, Login>> {
+pub(super) fn logins(db: &Connection, accounts: &[AccountId]) -> rusqlite::Result<AccountMap<Login>> {
     let mut statement = db.prepare_cached("SELECT login FROM accounts WHERE id = ?1")?;
-    let mut logins = HashMap::with_capacity(accounts.len());
+    let mut logins = AccountMap::default();
+    logins.reserve(accounts.len());
     for account in accounts {
         let login =
             statement.query_row([account.0], |row| Ok(Login::from_store(row.get_ref(0)?.as_str()?))).optional()?;

@@ -1,8 +1,7 @@
 //! Cursors that have moved and are not yet written. Each delivery moves one; writing them a few milliseconds later,
 //! all in one commit, keeps that off the way of the messages.
 
-use crate::domain::{AccountId, Seq};
-use std::collections::HashMap;
+use crate::domain::{AccountId, AccountMap, Seq};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -15,12 +14,12 @@ pub(super) const RETRY: Duration = Duration::from_secs(1);
 /// Bounded by the accounts that are online: one place each.
 #[derive(Default)]
 pub(super) struct Cursors {
-    moved: Mutex<HashMap<AccountId, Seq>>,
+    moved: Mutex<AccountMap<Seq>>,
     first: Notify,
 }
 
 impl Cursors {
-    fn lock(&self) -> MutexGuard<'_, HashMap<AccountId, Seq>> {
+    fn lock(&self) -> MutexGuard<'_, AccountMap<Seq>> {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -47,8 +46,11 @@ impl Cursors {
         tokio::time::sleep(DELAY).await;
     }
 
+    /// In the order of the accounts, which is that of the pages they are written to.
     pub(super) fn snapshot(&self) -> Vec<(AccountId, Seq)> {
-        self.lock().iter().map(|(account, seq)| (*account, *seq)).collect()
+        let mut moved: Vec<_> = self.lock().iter().map(|(account, seq)| (*account, *seq)).collect();
+        moved.sort_unstable();
+        moved
     }
 
     /// Forgets what was written, unless it has moved on meanwhile.

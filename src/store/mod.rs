@@ -31,10 +31,9 @@ pub use error::{OpenError, StoreError};
 pub use mailboxes::{Committed, Draft, Page, PageLimits};
 pub use migrations::Progress;
 
-use crate::domain::{AccountId, Login, Seq};
+use crate::domain::{AccountId, AccountMap, Login, Seq};
 use cursors::Cursors;
 use readers::Readers;
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -109,7 +108,7 @@ impl Store {
     ///
     /// # Errors
     /// When they could not be read.
-    pub async fn logins(&self, accounts: Vec<AccountId>) -> Result<HashMap<AccountId, Login>, StoreError> {
+    pub async fn logins(&self, accounts: Vec<AccountId>) -> Result<AccountMap<Login>, StoreError> {
         self.readers.read(move |db| accounts::logins(db, &accounts)).await
     }
 

@@ -5,9 +5,8 @@
 //! later, many at once ([`filing`](super::filing)); until then, where an entry stands is known here, and after a crash it is
 //! found out again from the order of the messages.
 
-use crate::domain::{AccountId, Seq};
+use crate::domain::{AccountId, AccountMap, Seq};
 use rusqlite::{Connection, ffi};
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -32,7 +31,7 @@ pub(super) struct Unfiled {
 
 #[derive(Debug)]
 struct State {
-    tails: HashMap<AccountId, Tail>,
+    tails: AccountMap<Tail>,
     entries: usize,
     newest: MessageId,
 }
@@ -57,9 +56,9 @@ impl Unfiled {
     pub(super) fn find(db: &Connection) -> rusqlite::Result<Self> {
         let up_to: MessageId =
             db.prepare_cached("SELECT up_to FROM filing WHERE one = 1")?.query_row([], |row| row.get(0))?;
-        let mut state = State { tails: HashMap::new(), entries: 0, newest: up_to };
+        let mut state = State { tails: AccountMap::default(), entries: 0, newest: up_to };
         // Up to which message an account's are filed already: a crash may have come between two steps.
-        let mut filed = HashMap::new();
+        let mut filed = AccountMap::default();
         let mut behind = db.prepare_cached("SELECT id, sender, recipient FROM messages WHERE id > ?1 ORDER BY id")?;
         let mut rows = behind.query([up_to])?;
         while let Some(row) = rows.next()? {
@@ -185,7 +184,7 @@ fn mailbox(db: &Connection, account: AccountId) -> rusqlite::Result<(Seq, Messag
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     entries: Vec<(AccountId, Seq, MessageId)>,
-    heads: HashMap<AccountId, Seq>,
+    heads: AccountMap<Seq>,
     newest: MessageId,
 }
 
