@@ -52,6 +52,11 @@ class Peer:
         return list(self.generator)
 
 
+# All clients come from one address here, and ask for more than anybody else does: no limit is what is measured.
+UNLIMITED = ("connections.source_max=19000", "connections.requests_refill=0s", "connections.source_requests_refill=0s",
+             "accounts.source_sign_ups_refill=0s", "accounts.sign_ups_refill=0s", "auth.source_log_ins_refill=0s")
+
+
 @dataclasses.dataclass
 class Messengerd(Peer):
     settings: tuple[str, ...] = ()
@@ -63,7 +68,8 @@ class Messengerd(Peer):
         return "messengerd-hashed" if workload == "logins" else "messengerd"
 
     def command(self, home: pathlib.Path, port: int, workload: str) -> tuple[list[str], dict[str, str]]:
-        settings = ["connections.max=19000", "log.level=warn", f'listen.classic=["127.0.0.1:{port}"]', *self.settings]
+        settings = ["connections.max=19000", "log.level=warn", f'listen.classic=["127.0.0.1:{port}"]',
+                    *UNLIMITED, *self.settings]
         if workload != "logins":
             settings += ["auth.argon2_memory=8KiB", "auth.argon2_iterations=1"]
         (home / "data").mkdir(exist_ok=True)

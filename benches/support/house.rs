@@ -5,7 +5,7 @@ use super::people::{self, Person};
 use super::words::TEXT;
 use messengerd::accounts::Accounts;
 use messengerd::config::{Live, Settings};
-use messengerd::connection::{Connection, Connections, Pacer, Shared, Stream};
+use messengerd::connection::{Connection, Shared, Stream};
 use messengerd::domain::request::Text;
 use messengerd::domain::{Login, Reply, Request, Secret, SessionKey};
 use messengerd::handlers::Core;
@@ -16,12 +16,12 @@ use messengerd::store::{Committed, Store};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 use tokio::runtime::Handle;
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 const PASSWORD: &str = "secret of everybody";
 
@@ -61,17 +61,7 @@ impl House {
             sessions: Arc::default(),
             store: store.clone(),
         };
-        let shared = Arc::new(Shared {
-            core,
-            connections: Connections::new(settings.get().connections.max).expect("there are descriptors"),
-            settings,
-            pacer: Pacer::default(),
-            stop: CancellationToken::new(),
-            give_up: CancellationToken::new(),
-            population_changed: Notify::new(),
-            handover: None,
-            parked: Mutex::default(),
-        });
+        let shared = Shared::new(core, settings, None).expect("there are descriptors");
         let people = runtime.block_on(sign_up(&shared, plan.people));
         let going = go(&shared, committed, plan.clocks);
         Self { shared, people, runtime: runtime.clone(), going, _folder: folder }
@@ -83,8 +73,8 @@ impl House {
         ours.set_nonblocking(true).expect("sockets can be told");
         let within = self.runtime.enter();
         let peer = messengerd::domain::Peer::Unix { user: 0 };
-        let connection = || Connection::new(Stream::Unix(ours), peer, Arc::clone(&self.shared));
-        self.shared.connections.admit(connection).expect("there is room");
+        let connection = |seat| Connection::new(Stream::Unix(ours), peer, seat, Arc::clone(&self.shared));
+        self.shared.connections.admit(peer.into(), &self.shared, connection).expect("there is room");
         drop(within);
         Peer::log_in(theirs, &person.login)
     }
@@ -98,11 +88,14 @@ impl Drop for House {
     }
 }
 
-/// The defaults, with hashing that costs next to nothing: it is not what is measured with this.
+/// The defaults, with hashing that costs next to nothing, and without limits to what one may ask for: neither is what is
+/// measured with this.
 fn settings() -> Settings {
     let mut settings = Settings::default();
     settings.auth.argon2_memory = 8 * 1024;
     settings.auth.argon2_iterations = 1;
+    settings.connections.requests_refill = Duration::ZERO;
+    settings.connections.source_requests_refill = Duration::ZERO;
     settings
 }
 
@@ -111,7 +104,12 @@ async fn sign_up(shared: &Shared, count: usize) -> Vec<Person> {
     let Core { accounts, store, .. } = &shared.core;
     let first = "first";
     accounts
-        .sign_up("first@example.org", first, &Secret::new(PASSWORD.to_owned()))
+        .sign_up(
+            "first@example.org",
+            first,
+            &Secret::new(PASSWORD.to_owned()),
+            messengerd::domain::Peer::Unix { user: 0 },
+        )
         .await
         .expect("nobody has that login");
     let first = store.get_account(Login::parse(first).expect("it is a login")).await.expect("it can be read");

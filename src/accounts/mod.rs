@@ -9,19 +9,18 @@
 
 mod debts;
 mod hashing;
-mod throttle;
 
 pub use hashing::{HashingError, Parameters};
 
 use crate::config::{self, Live, SignUp};
 use crate::domain::reply::{LogInRefusal, SignUpRefusal};
-use crate::domain::{AccountId, Email, Login, Password, Peer, Secret, UnixMillis};
+use crate::domain::{AccountId, Email, Login, Password, Peer, Secret, Source, UnixMillis};
+use crate::limits::{Budget, Throttle};
 use crate::store::{Account, LoginTaken, NewAccount, Store, StoreError};
 use hashing::{Hasher, Verdict};
 use std::io;
 use std::sync::Arc;
 use std::time::SystemTime;
-use throttle::{Budget, Source, Throttle};
 
 /// The accounts of this server.
 pub struct Accounts {
@@ -30,6 +29,8 @@ pub struct Accounts {
     hasher: Hasher,
     by_login: Throttle<Login>,
     by_source: Throttle<Source>,
+    log_ins: Throttle<Source>,
+    sign_ups: Throttle<Option<Source>>,
 }
 
 /// Why somebody did not get what they asked for.
@@ -59,11 +60,13 @@ impl Accounts {
             settings,
             by_login: Throttle::default(),
             by_source: Throttle::default(),
+            log_ins: Throttle::default(),
+            sign_ups: Throttle::default(),
         })
     }
 
     /// Makes an account. What is wrong is told in the order of the fields; a login is found to be taken before its
-    /// password is hashed, because hashing is what costs.
+    /// password is hashed, because hashing is what costs. Whoever has found that out has spent a sign-up, too.
     ///
     /// # Errors
     /// A refusal, or a failure of the store.
@@ -72,6 +75,7 @@ impl Accounts {
         email: &str,
         login: &str,
         password: &Secret,
+        peer: Peer,
     ) -> Result<Login, AccountError<SignUpRefusal>> {
         use SignUpRefusal as Refusal;
         let settings = Arc::clone(&self.settings.get());
@@ -84,6 +88,9 @@ impl Accounts {
             .ok()
             .filter(|password| password.chars() >= settings.accounts.password_min_length)
             .ok_or(AccountError::Refused(Refusal::BadPassword))?;
+        if !self.spend_sign_up(&settings.accounts, peer) {
+            return Err(AccountError::Refused(Refusal::Closed));
+        }
         if self.store.get_account(login.clone()).await?.is_some() {
             return Err(AccountError::Refused(Refusal::LoginTaken));
         }
@@ -97,6 +104,21 @@ impl Accounts {
             Ok(_) => Ok(login),
             Err(LoginTaken) => Err(AccountError::Refused(Refusal::LoginTaken)),
         }
+    }
+
+    /// False: there have been too many from there, or from everywhere.
+    fn spend_sign_up(&self, accounts: &config::Accounts, peer: Peer) -> bool {
+        let source = Some(Source::from(peer));
+        let by_source = Budget { burst: accounts.source_sign_ups, refill: accounts.source_sign_ups_refill };
+        let by_all = Budget { burst: accounts.sign_ups, refill: accounts.sign_ups_refill };
+        if !self.sign_ups.spend(source, by_source) {
+            return false;
+        }
+        let taken = self.sign_ups.spend(None, by_all);
+        if !taken {
+            self.sign_ups.refund(&source, by_source);
+        }
+        taken
     }
 
     /// Finds out whether somebody is who they say.
@@ -118,6 +140,10 @@ impl Accounts {
         let by_login = Budget { burst: auth.account_failures, refill: auth.account_refill };
         let throttled = Err(AccountError::Refused(LogInRefusal::TryLater));
 
+        let log_ins = Budget { burst: auth.source_log_ins, refill: auth.source_log_ins_refill };
+        if !self.log_ins.spend(source, log_ins) {
+            return throttled;
+        }
         // Each attempt counts as a failure until it is known to be none, so that many at once don't get past the limit.
         if !self.by_source.spend(source, by_source) {
             return throttled;
@@ -140,6 +166,12 @@ impl Accounts {
         let account = outcome?;
         self.by_login.forget(&account.login);
         Ok((account.id, account.login))
+    }
+
+    /// How many contacts one account may have.
+    #[must_use]
+    pub fn contacts_max(&self) -> usize {
+        self.settings.get().accounts.contacts_max
     }
 
     /// The account with that login and that password.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
+const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
 
@@ -106,6 +107,24 @@ settings! {
         /// How many characters (not bytes) a new password needs at least. Passwords that were set earlier stay valid
         /// when it is raised.
         reload password_min_length: usize = 8, whole(1..=128);
+
+        /// Sign-ups from one source that are tried at once, whether or not they make an account. The next is told that
+        /// no sign-ups are taken for the moment. A source is an IPv4 address, an IPv6 network of /64, or on a UNIX
+        /// socket a user.
+        reload source_sign_ups: u32 = 20, whole(1..=1_000_000);
+
+        /// After this long one more sign-up from a source is tried.
+        reload source_sign_ups_refill: Duration = 10 * MINUTE, duration(Duration::ZERO..=DAY);
+
+        /// Sign-ups from all sources together that are tried at once, as above.
+        reload sign_ups: u32 = 200, whole(1..=1_000_000);
+
+        /// After this long one more sign-up, from wherever, is tried.
+        reload sign_ups_refill: Duration = MINUTE, duration(Duration::ZERO..=DAY);
+
+        /// How many contacts one account may have. Whoever adds one more gets the answer that there is nobody of that
+        /// name: the classic protocol has no other. Those who have more already keep them.
+        reload contacts_max: usize = 1_000, whole(0..=1_000_000);
     }
 
     /// Passwords and log-ins.
@@ -151,14 +170,48 @@ settings! {
 
         /// After this long one more failure of a source is forgiven.
         reload source_refill: Duration = 10 * SECOND, duration(MILLISECOND..=DAY);
+
+        /// Log-ins from one source at once, right ones as well; the next is told to try later. It keeps one who knows a
+        /// password from having all the hashing for themselves.
+        reload source_log_ins: u32 = 200, whole(1..=1_000_000);
+
+        /// After this long one more log-in from a source is taken.
+        reload source_log_ins_refill: Duration = 200 * MILLISECOND, duration(Duration::ZERO..=DAY);
     }
 
     /// Connections of clients, whatever their protocol.
     connections: Connections {
-        /// Connections at the same time. While there are so many, one more is closed as soon as it is accepted. Each
+        /// Connections at the same time. While there are so many, one more takes the place of the one that has been
+        /// without a session for longest; if all have one, it is closed as soon as it is accepted. Each
         /// takes a file descriptor: LimitNOFILE= of the unit must leave room, and FileDescriptorStoreMax= must be
         /// two more than this, so that systemd can keep them when the daemon restarts.
         restart max: usize = 10_000, whole(1..=1_000_000);
+
+        /// Connections from one source at the same time: an IPv4 address, an IPv6 network of /64, or on a UNIX socket a
+        /// user. One more is closed as soon as it is accepted. Raise it where all come through one proxy.
+        reload source_max: usize = 1_000, whole(1..=1_000_000);
+
+        /// How long a peer may take for its first request. Then it is disconnected.
+        reload first_request: Duration = MINUTE, duration(MILLISECOND..=DAY);
+
+        /// How long a connection may be without a session, from its beginning or from the log-out, whatever its peer asks
+        /// for meanwhile. Then it is disconnected. Those who sign up or have mistyped their password need some time.
+        reload log_in: Duration = 10 * MINUTE, duration(MILLISECOND..=DAY);
+
+        /// Requests on one connection at once, messages too. When they are spent, the connection is read no faster than
+        /// more are given: what the peer sends waits in the network, and nothing is lost. People never notice;
+        /// programs that write a great deal do.
+        reload requests: u32 = 1_000, whole(1..=1_000_000);
+
+        /// After this long a connection is given one more request.
+        reload requests_refill: Duration = 20 * MILLISECOND, duration(Duration::ZERO..=HOUR);
+
+        /// Requests on all connections of one source together at once, as above; a new connection costs one as well, and is
+        /// closed at once when there is none left.
+        reload source_requests: u32 = 10_000, whole(1..=10_000_000);
+
+        /// After this long a source is given one more request.
+        reload source_requests_refill: Duration = MILLISECOND, duration(Duration::ZERO..=HOUR);
 
         /// How much may wait in memory for one peer that reads slowly. Messages have one half of it: what finds no
         /// room stays in the mailbox and comes when the peer has read. Answers and news of contacts have the other:

@@ -2,14 +2,21 @@
 //!
 //! One task waits for all of them, and begins a turn (`serve.rs`) for each of which something was heard. So a connection
 //! that says nothing has no task, no buffer, no timer and no waker: it is a place in this table, and what it knows.
+//!
+//! There are so many places for all, and so many for each source. When all are taken, whoever has no session makes room
+//! (`strangers.rs`).
 
-use super::Connection;
+use super::strangers::Strangers;
+use super::{Connection, End, Shared};
+use crate::domain::Source;
 use crate::host::readiness::{EVENTS, Readiness};
+use crate::limits::{Budget, Seat, Sources};
 use slab::Slab;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use tokio::sync::Notify;
 
 /// See the module. One for the whole daemon.
@@ -20,12 +27,23 @@ pub struct Connections {
     places: Mutex<Slab<Arc<Connection>>>,
     readiness: Readiness,
     changed: Notify,
+    pub(super) sources: Sources,
+    pub(super) strangers: Strangers,
 }
 
-/// There are as many connections as there may be.
+/// Why a connection is not taken up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("there are as many connections as connections.max allows")]
-pub struct Full;
+pub enum Refused {
+    /// There are as many as there may be, and all have sessions.
+    #[error("there are as many connections as connections.max allows, and all have sessions")]
+    Full,
+    /// There are as many from there as there may be.
+    #[error("there are as many connections from there as connections.source_max allows")]
+    FullOfThese,
+    /// Too much was asked for from there lately.
+    #[error("there are more requests and connections from there than connections.source_requests allows")]
+    TooFast,
+}
 
 /// A connection's place in the table, once it has one.
 #[derive(Debug)]
@@ -58,6 +76,8 @@ impl Connections {
             places: Mutex::default(),
             readiness: Readiness::new()?,
             changed: Notify::new(),
+            sources: Sources::default(),
+            strangers: Strangers::default(),
         })
     }
 
@@ -77,29 +97,68 @@ impl Connections {
         self.len() == 0
     }
 
-    /// A new connection, made only if there is room for it.
+    /// A new connection, made only if there is room for it, or if somebody who has no session can make room.
     ///
     /// # Errors
-    /// [`Full`]: there is none.
-    pub fn admit(&self, make: impl FnOnce() -> Arc<Connection>) -> Result<(), Full> {
-        if self.count.fetch_add(1, Ordering::Relaxed) >= self.max {
-            self.count.fetch_sub(1, Ordering::Relaxed);
-            return Err(Full);
+    /// [`Refused`]: it is not made.
+    pub fn admit(
+        &self,
+        source: Source,
+        shared: &Shared,
+        make: impl FnOnce(Seat) -> Arc<Connection>,
+    ) -> Result<(), Refused> {
+        let settings = Arc::clone(&shared.settings.get());
+        let limits = &settings.connections;
+        let seat = self.sources.admit(source, limits.source_max).ok_or(Refused::FullOfThese)?;
+        let budget = Budget { burst: limits.source_requests, refill: limits.source_requests_refill };
+        let now = Instant::now();
+        if seat.meter().wait(budget, now).is_some() {
+            return Err(Refused::TooFast);
         }
-        self.enter(&make());
+        seat.meter().spend(budget, now);
+        if self.count.fetch_add(1, Ordering::Relaxed) >= self.max && !self.make_room() {
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            return Err(Refused::Full);
+        }
+        self.enter(&make(seat), |connection| self.strangers.came(connection));
         Ok(())
+    }
+
+    /// Takes the place of somebody who has no session, if there is one.
+    fn make_room(&self) -> bool {
+        let Some(connection) = self.strangers.oldest() else { return false };
+        connection.end(&mut connection.lock(), End::MadeRoom);
+        // Its turn comes to its end a little later; its place is free at once.
+        self.leave(&connection);
+        true
+    }
+
+    /// Whether a refusal is worth a record: the first since somebody from there was admitted.
+    pub fn is_news(&self, source: Source) -> bool {
+        self.sources.is_news(source)
+    }
+
+    /// Ends connections that have been without a session for too long. Runs until dropped.
+    pub async fn end_strangers(&self, shared: &Shared) {
+        self.strangers.run(shared).await;
     }
 
     /// One that a process before this has admitted. It counts as one, even where there are more by now than there may be.
     pub fn take_up(&self, connection: &Arc<Connection>) {
         self.count.fetch_add(1, Ordering::Relaxed);
-        self.enter(connection);
+        self.enter(connection, |connection| {
+            if connection.session_key().is_none() {
+                self.strangers.lost_session(connection);
+            }
+        });
         connection.rouse(false);
     }
 
-    fn enter(&self, connection: &Arc<Connection>) {
+    /// `greet`: when it has its place, and nothing was heard of it yet.
+    fn enter(&self, connection: &Arc<Connection>, greet: impl FnOnce(&Connection)) {
         let place = self.lock().insert(Arc::clone(connection));
         connection.place.0.store(u32::try_from(place).unwrap_or(Place::NONE), Ordering::Relaxed);
+        greet(connection);
         if let Err(error) = self.readiness.add(connection.stream.as_fd(), place as u64) {
             connection.fail(error);
         }

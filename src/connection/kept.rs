@@ -87,7 +87,8 @@ impl Connection {
             unread: Some(unread).filter(|unread| !unread.bytes.is_empty()).map(Box::new),
             ..State::default()
         };
-        let connection = Self::with(stream, peer, shared, Some(line), state);
+        let seat = shared.connections.sources.seat(peer.into());
+        let connection = Self::with(stream, peer, seat, shared, Some(line), state);
         if let Some(line) = &connection.line {
             // If it is stored, that was enough.
             line.keep_now(connection.as_descriptor());

@@ -19,15 +19,18 @@
 
 mod activity;
 mod connections;
+mod end;
 mod inbox;
 mod kept;
 mod mail;
 mod outbox;
 mod pacer;
 mod serve;
+mod strangers;
 mod stream;
 
-pub use connections::{Connections, Full};
+pub use connections::{Connections, Refused};
+pub use end::End;
 pub use pacer::Pacer;
 pub use stream::Stream;
 
@@ -35,6 +38,7 @@ use crate::config::{Live, Settings};
 use crate::domain::{AccountId, Event, Peer, Seq, SessionKey};
 use crate::handlers::{Core, Outcome, SessionChange};
 use crate::handover::{Handover, Line};
+use crate::limits::{Budget, Meter, Seat};
 use crate::protocol::classic;
 use crate::sessions::{Session, Subscriber};
 use activity::Activity;
@@ -44,6 +48,8 @@ use mail::{Mail, Place};
 use outbox::{Gaps, Outbox, Packet, Step};
 use std::io;
 use std::ops::{Deref, DerefMut};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
@@ -71,36 +77,24 @@ pub struct Shared {
     pub parked: Mutex<Vec<Arc<Connection>>>,
 }
 
-/// Why a connection ended.
-#[derive(Debug, thiserror::Error)]
-pub enum End {
-    /// The peer closed.
-    #[error("closed by the peer")]
-    ByPeer,
-    /// The daemon stops.
-    #[error("the daemon stops")]
-    Stopped,
-    /// The network or the peer's machine failed.
-    #[error("the connection failed: {0}")]
-    Broken(io::Error),
-    /// A request is longer than `classic.request_max`.
-    #[error("a request of more than {0} bytes (classic.request_max)")]
-    TooLong(usize),
-    /// The bytes are no request.
-    #[error("{0}")]
-    NoRequest(classic::Fault),
-    /// A request (its name) that nobody may make here, or that we failed to do.
-    #[error("{1}")]
-    Refused(&'static str, crate::handlers::HandlerError),
-    /// The mailbox can't be read.
-    #[error("the mailbox can't be read: {}", .0.chain())]
-    Mailbox(crate::store::StoreError),
-    /// More waits for the peer than `connections.outbox_max`.
-    #[error("the peer does not read: more than half of {0} bytes of answers wait for it (connections.outbox_max)")]
-    Overflow(usize),
-    /// The peer's kernel has taken nothing for `connections.user_timeout`.
-    #[error("the peer does not read: nothing was taken for {} (connections.user_timeout)", humantime::format_duration(*.0))]
-    Stalled(Duration),
+impl Shared {
+    /// With no connection yet.
+    ///
+    /// # Errors
+    /// When the kernel has no more descriptors.
+    pub fn new(core: Core, settings: Live, handover: Option<Handover>) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
+            core,
+            connections: Connections::new(settings.get().connections.max)?,
+            settings,
+            pacer: Pacer::default(),
+            stop: CancellationToken::new(),
+            give_up: CancellationToken::new(),
+            population_changed: Notify::new(),
+            handover,
+            parked: Mutex::default(),
+        }))
+    }
 }
 
 /// One peer.
@@ -112,6 +106,13 @@ pub struct Connection {
     line: Option<Arc<Line>>,
     activity: Activity,
     place: TablePlace,
+    /// Its place among those without a session; 0: it has one.
+    ticket: AtomicU64,
+    /// What it was asked for.
+    requests: Meter,
+    /// Whether it was said that it asks for too much.
+    slowed: AtomicBool,
+    seat: Seat,
     state: Mutex<State>,
     me: Weak<Self>,
 }
@@ -170,16 +171,23 @@ impl Drop for Held<'_> {
 impl Connection {
     /// A connection without a session.
     #[must_use]
-    pub fn new(stream: Stream, peer: Peer, shared: Arc<Shared>) -> Arc<Self> {
+    pub fn new(stream: Stream, peer: Peer, seat: Seat, shared: Arc<Shared>) -> Arc<Self> {
         let line = shared.handover.as_ref().and_then(|handover| handover.enter(stream.cookie().ok()?)).map(Arc::new);
-        let connection = Self::with(stream, peer, shared, line, State::default());
+        let connection = Self::with(stream, peer, seat, shared, line, State::default());
         if let Some(line) = &connection.line {
             line.keep_soon(connection.as_descriptor());
         }
         connection
     }
 
-    fn with(stream: Stream, peer: Peer, shared: Arc<Shared>, line: Option<Arc<Line>>, state: State) -> Arc<Self> {
+    fn with(
+        stream: Stream,
+        peer: Peer,
+        seat: Seat,
+        shared: Arc<Shared>,
+        line: Option<Arc<Line>>,
+        state: State,
+    ) -> Arc<Self> {
         Arc::new_cyclic(|me| Self {
             stream,
             peer,
@@ -187,6 +195,10 @@ impl Connection {
             line,
             activity: Activity::default(),
             place: TablePlace::default(),
+            ticket: AtomicU64::new(0),
+            requests: Meter::default(),
+            slowed: AtomicBool::new(false),
+            seat,
             state: Mutex::new(state),
             me: me.clone(),
         })
@@ -265,7 +277,36 @@ impl Connection {
             return Err(End::ByPeer);
         }
         state.outbox.hold_statuses();
+        self.shared.connections.strangers.asked(self);
         Ok(state.session.clone())
+    }
+
+    /// Notes that something was asked for.
+    fn spend(&self, now: Instant) {
+        let [ours, all] = self.budgets();
+        self.requests.spend(ours, now);
+        self.seat.meter().spend(all, now);
+    }
+
+    /// How long the peer has to wait until it is read again, if it has asked for more than its share.
+    fn debt(&self) -> Option<Duration> {
+        let ([ours, all], now) = (self.budgets(), Instant::now());
+        let (own, common) = (self.requests.wait(ours, now), self.seat.meter().wait(all, now));
+        let wait = own.max(common)?;
+        if !self.slowed.swap(true, Relaxed) {
+            let key = if own.is_some() { "connections.requests" } else { "connections.source_requests" };
+            tracing::warn!(peer = %self.peer, "the peer asks for more than {key} allows: it is read more slowly");
+        }
+        Some(wait)
+    }
+
+    /// Of this connection, and of all of its source.
+    fn budgets(&self) -> [Budget; 2] {
+        let connections = &self.shared.settings.get().connections;
+        [
+            Budget { burst: connections.requests, refill: connections.requests_refill },
+            Budget { burst: connections.source_requests, refill: connections.source_requests_refill },
+        ]
     }
 
     /// Takes up what came of a request, all at once: nothing that a new session is told comes before the reply that
@@ -277,7 +318,10 @@ impl Connection {
             SessionChange::Keep => {}
             SessionChange::Begin(session, delivered) => self.begin_session(&mut state, session, delivered),
             // Mail that waits stays in its mailbox.
-            SessionChange::End => drop(self.leave_session(&mut state)),
+            SessionChange::End => {
+                drop(self.leave_session(&mut state));
+                self.shared.connections.strangers.lost_session(self);
+            }
         }
         if let Some(bytes) = classic::encode_reply(&outcome.reply) {
             self.enqueue(&mut state, Packet::reply(bytes));
@@ -370,6 +414,7 @@ impl Connection {
             line.keep_now(self.as_descriptor());
         }
         state.session = Some(session);
+        self.shared.connections.strangers.left(self);
     }
 
     /// Forgets the session, if there is one, having noted how far its mailbox was delivered.

@@ -1,5 +1,6 @@
 //! A connection's turn: requests in their order, one after the other, until there are no more, or the end.
 
+use super::end::{self, PROTOCOL};
 use super::inbox::{Inbox, Rest};
 use super::{Connection, End};
 use crate::domain::AccountId;
@@ -8,11 +9,11 @@ use crate::handover::Line;
 use crate::protocol::classic;
 use crate::sessions::{Session, Sessions, Subscriber};
 use std::sync::{Arc, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::task::coop::consume_budget;
 
-/// For the log.
-const PROTOCOL: &str = "classic";
+/// How often one that has asked for too much looks whether the limits have changed.
+const LIMITS_LOOK: Duration = Duration::from_secs(1);
 /// How often a connection that flushes is looked at.
 const FLUSH_LOOK: Duration = Duration::from_millis(2);
 
@@ -64,6 +65,13 @@ async fn converse(connection: &Arc<Connection>) -> Option<End> {
 /// leaves what may be the beginning of a request to the next process, if that goes on with the connection.
 async fn take_requests(connection: &Arc<Connection>, mut inbox: Inbox) -> Result<Rest, End> {
     loop {
+        // Seldom, and on the heap for that.
+        if connection.debt().is_some() && !Box::pin(pay_off(connection)).await {
+            if connection.stays_open() {
+                connection.lock().unread = Some(Box::new(inbox.into_unread()));
+            }
+            return Ok(Rest::Left);
+        }
         let before = inbox.burst();
         let rest = inbox.read(connection)?;
         if inbox.burst() > before {
@@ -89,10 +97,26 @@ async fn take_requests(connection: &Arc<Connection>, mut inbox: Inbox) -> Result
     }
 }
 
+/// Waits until the peer may ask for more: what it has sent meanwhile stays in the network. False: the daemon stops.
+async fn pay_off(connection: &Connection) -> bool {
+    while let Some(wait) = connection.debt() {
+        if connection.shared.stop.is_cancelled() {
+            return false;
+        }
+        if connection.lock().end.is_some() {
+            return true;
+        }
+        // Being told to stop is heard as well; a reload, which may have set other limits, is not.
+        connection.activity.hear_within(wait.min(LIMITS_LOOK)).await;
+    }
+    true
+}
+
 async fn answer(connection: &Arc<Connection>, request: &[u8]) -> Result<(), End> {
     // Some requests wait for nothing; a peer that sends one after the other must not keep the thread for itself.
     consume_budget().await;
     let session = connection.begin_answer()?;
+    connection.spend(Instant::now());
     let request = classic::decode(request).map_err(End::NoRequest)?;
     let subscriber: Arc<dyn Subscriber> = Arc::<Connection>::clone(connection);
     let caller = Caller { session: session.as_ref(), peer: connection.peer, protocol: PROTOCOL, subscriber };
@@ -121,7 +145,7 @@ async fn finish(connection: &Arc<Connection>, end: End) {
             stay_on_the_roll_until_told(Arc::clone(line), Arc::clone(sessions), session.account);
         }
     }
-    log(connection, session.as_ref().map(|session| session.login.as_str()), end.as_ref());
+    end::log(connection.peer, session.as_ref().map(|session| session.login.as_str()), end.as_ref());
 }
 
 /// If there is a crash before contacts have been told that somebody is gone, the next process tells them. The connection
@@ -135,6 +159,7 @@ fn stay_on_the_roll_until_told(line: Arc<Line>, sessions: Arc<Sessions>, account
 
 /// The end, by its first reason, and the session that ends with it.
 fn conclude(connection: &Connection, end: End) -> (Option<End>, Option<Session>) {
+    connection.shared.connections.strangers.left(connection);
     let mut state = connection.lock();
     connection.end(&mut state, end);
     // The reason is taken out for the log, and something stays in its place: whoever still comes finds it over.
@@ -162,24 +187,5 @@ async fn flush(connection: &Connection) {
             }
         }
         tokio::time::sleep(FLUSH_LOOK).await;
-    }
-}
-
-/// The one record of a connection's end: a warning when the peer or we did wrong.
-fn log(connection: &Connection, login: Option<&str>, end: Option<&End>) {
-    let (peer, protocol) = (connection.peer, PROTOCOL);
-    match end {
-        None | Some(End::ByPeer | End::Stopped) => {
-            tracing::debug!(%peer, protocol, login, "connection closed");
-        }
-        Some(End::Refused(request, error)) if error.is_peers_fault() => {
-            tracing::warn!(%peer, protocol, login, request, %error, "connection closed");
-        }
-        Some(End::Refused(request, error)) => {
-            tracing::error!(%peer, protocol, login, request, %error, "connection closed");
-        }
-        Some(error @ End::Mailbox(_)) => tracing::error!(%peer, protocol, login, %error, "connection closed"),
-        Some(error @ End::Broken(_)) => tracing::info!(%peer, protocol, login, %error, "connection closed"),
-        Some(error) => tracing::warn!(%peer, protocol, login, %error, "connection closed"),
     }
 }

@@ -48,17 +48,7 @@ fn shared(store: Store, handover: Option<Handover>) -> Arc<Shared> {
     settings.classic.request_gap = Duration::from_secs(5);
     let settings = Live::new(settings);
     let accounts = Accounts::start(store.clone(), settings.clone()).unwrap();
-    Arc::new(Shared {
-        core: Core { accounts, sessions: Arc::default(), store },
-        settings,
-        connections: Connections::new(10).unwrap(),
-        pacer: Pacer::default(),
-        stop: CancellationToken::new(),
-        give_up: CancellationToken::new(),
-        population_changed: Notify::new(),
-        handover,
-        parked: Mutex::default(),
-    })
+    Shared::new(Core { accounts, sessions: Arc::default(), store }, settings, handover).unwrap()
 }
 
 impl Scene {
@@ -84,7 +74,8 @@ impl Scene {
         ours.set_nonblocking(true).unwrap();
         peer.set_nonblocking(true).unwrap();
         let stream = Stream::Unix(ours);
-        let connection = Connection::new(stream, Peer::Unix { user: 0 }, shared);
+        let root = Peer::Unix { user: 0 };
+        let connection = Connection::new(stream, root, shared.connections.sources.seat(root.into()), shared);
         Self { connection, committed, peer, ann, bob, _folder: folder }
     }
 

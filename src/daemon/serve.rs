@@ -7,7 +7,7 @@ use super::takeover::{self, Left};
 use super::{Daemon, StartError, greeting, orders, reload};
 use crate::accounts::Accounts;
 use crate::config::Settings;
-use crate::connection::{Connections, Pacer, Shared};
+use crate::connection::Shared;
 use crate::handlers::Core;
 use crate::host::watchdog::{self, Probe, Watchdog};
 use crate::listener;
@@ -16,14 +16,13 @@ use crate::sessions::Sessions;
 use crate::store::{Committed, Store};
 use std::io;
 use std::num::NonZero;
+use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 /// For connections to end when they have been told to give up.
 const LAST_MOMENT: Duration = Duration::from_millis(500);
@@ -105,17 +104,7 @@ pub(super) async fn serve(
         Some(left) => left.begin().map(|(handover, heirs)| (Some(handover), Some(heirs)))?,
         None => (None, None),
     };
-    let shared = Arc::new(Shared {
-        core,
-        settings: daemon.live.clone(),
-        connections: Connections::new(daemon.live.get().connections.max).map_err(failed("its connections"))?,
-        pacer: Pacer::default(),
-        stop: CancellationToken::new(),
-        give_up: CancellationToken::new(),
-        population_changed: Notify::new(),
-        handover,
-        parked: Mutex::default(),
-    });
+    let shared = Shared::new(core, daemon.live.clone(), handover).map_err(failed("its connections"))?;
     // Before anybody is told anything: sessions that go on were online all the time.
     let heirs = match heirs {
         Some(heirs) => heirs.take_up(&shared).await,
@@ -242,6 +231,8 @@ fn rounds(
     rounds.spawn(async move { room.core.store.file_when_quiet().await });
     let room = Arc::clone(shared);
     rounds.spawn(async move { room.pacer.run().await });
+    let room = Arc::clone(shared);
+    rounds.spawn(async move { room.connections.end_strangers(&room).await });
     if daemon.notifier.is_on() {
         let (room, population) = (Arc::clone(shared), Arc::clone(population));
         let notifier = daemon.notifier.clone();

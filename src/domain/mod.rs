@@ -15,6 +15,7 @@ mod peer;
 pub mod reply;
 pub mod request;
 mod session_key;
+mod source;
 
 pub use email::{Email, EmailError};
 pub use event::Event;
@@ -25,6 +26,7 @@ pub use peer::Peer;
 pub use reply::Reply;
 pub use request::Request;
 pub use session_key::SessionKey;
+pub use source::Source;
 
 /// Whether a login has at least one session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,11 +1,32 @@
 //! Put somebody on the session's contact list. One-way: the other is neither asked nor told.
 
-use super::{Core, HandlerError, Outcome};
+use super::{Caller, Core, HandlerError, Outcome};
 use crate::domain::{Login, Reply};
 use crate::sessions::Session;
+use crate::store::NotAdded;
 
-pub(super) async fn handle(core: &Core, session: &Session, login: &str) -> Result<Outcome, HandlerError> {
+pub(super) async fn handle(
+    core: &Core,
+    caller: &Caller<'_>,
+    session: &Session,
+    login: &str,
+) -> Result<Outcome, HandlerError> {
     let Ok(login) = Login::parse(login) else { return Ok(Reply::UnknownContact.into()) };
-    let contact = core.store.add_contact(session.account, login).await?;
-    Ok(contact.map_or(Reply::UnknownContact, |contact| Reply::ContactAdded(core.sessions.status(contact))).into())
+    let reply = match core.store.add_contact(session.account, login, core.accounts.contacts_max()).await? {
+        Ok(contact) => Reply::ContactAdded(core.sessions.status(contact)),
+        Err(NotAdded::Nobody) => Reply::UnknownContact,
+        Err(NotAdded::Full) => {
+            let (peer, protocol, login) = (caller.peer, caller.protocol, &session.login);
+            tracing::warn!(
+                %peer,
+                protocol,
+                %login,
+                request = "add-contact",
+                "not added: the account has as many contacts as accounts.contacts_max allows"
+            );
+            // The protocol has no other answer.
+            Reply::UnknownContact
+        }
+    };
+    Ok(reply.into())
 }

@@ -156,7 +156,9 @@ pub async fn handle(
         (Request::LogIn { login, password }, _) => Box::pin(log_in::handle(core, caller, &login, &password)).await,
         (Request::LogOut, Some(session)) => Ok(Box::pin(log_out::handle(core, caller, session)).await),
         (Request::GetContacts, Some(session)) => Box::pin(get_contacts::handle(core, session)).await,
-        (Request::AddContact { login }, Some(session)) => Box::pin(add_contact::handle(core, session, &login)).await,
+        (Request::AddContact { login }, Some(session)) => {
+            Box::pin(add_contact::handle(core, caller, session, &login)).await
+        }
         (Request::SendMessage { recipient, text }, Some(session)) => {
             send_message::handle(core, caller, session, &recipient, text).await
         }

@@ -11,7 +11,7 @@ pub(super) async fn handle(
     password: &Secret,
 ) -> Result<Outcome, HandlerError> {
     let (peer, protocol) = (caller.peer, caller.protocol);
-    match core.accounts.sign_up(email, login, password).await {
+    match core.accounts.sign_up(email, login, password, peer).await {
         Ok(login) => {
             tracing::info!(%peer, protocol, %login, request = "sign-up", "account made");
             Ok(Reply::SignedUp.into())

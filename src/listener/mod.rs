@@ -5,8 +5,8 @@
 //!
 //! Must not be here: bytes of a protocol, sessions.
 
-use crate::connection::{Connection, Full, Shared, Stream};
-use crate::domain::Peer;
+use crate::connection::{Connection, Refused, Shared, Stream};
+use crate::domain::{Peer, Source};
 use nix::errno::Errno;
 use std::io;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 
 /// Accepts until the daemon stops.
 ///
-/// When there are as many connections as there may be, a new one is accepted and closed, so that the peer knows.
+/// What there is no room for is accepted and closed, so that the peer knows. The journal is told once: of all together when
+/// there is no room for anybody, else of each source, until it has another connection.
 ///
 /// # Errors
 /// When the listener itself is broken.
@@ -58,14 +59,20 @@ pub async fn accept(listener: Listener, shared: Arc<Shared>) -> io::Result<()> {
             },
         };
         pause = PAUSE.0;
-        let admitted = shared.connections.admit(|| {
+        let source = Source::from(peer);
+        let admitted = shared.connections.admit(source, &shared, |seat| {
             tracing::debug!(%peer, protocol = "classic", "connection accepted");
-            Connection::new(stream, peer, Arc::clone(&shared))
+            Connection::new(stream, peer, seat, Arc::clone(&shared))
         });
-        if admitted == Err(Full) && !full {
-            tracing::warn!(%peer, "closed at once: there are as many connections as connections.max allows");
+        let news = match &admitted {
+            Ok(()) => false,
+            Err(Refused::Full) => !full,
+            Err(_) => shared.connections.is_news(source),
+        };
+        if news && let Err(refused) = &admitted {
+            tracing::warn!(%peer, "closed at once: {refused}");
         }
-        full = admitted.is_err();
+        full = admitted == Err(Refused::Full);
     }
 }
 

@@ -4,11 +4,35 @@ use super::accounts;
 use crate::domain::{AccountId, Login};
 use rusqlite::{Connection, params};
 
-pub(super) fn add(db: &Connection, owner: AccountId, login: &Login) -> rusqlite::Result<Option<AccountId>> {
-    let Some(contact) = accounts::id(db, login)? else { return Ok(None) };
-    db.prepare_cached("INSERT INTO contacts (owner, contact) VALUES (?1, ?2) ON CONFLICT DO NOTHING")?
-        .execute(params![owner.0, contact.0])?;
-    Ok(Some(contact))
+/// Why somebody is not on a list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAdded {
+    /// Nobody has that login.
+    Nobody,
+    /// The list is as long as it may be.
+    Full,
+}
+
+/// `max`: how long a list may become.
+pub(super) fn add(
+    db: &Connection,
+    owner: AccountId,
+    login: &Login,
+    max: usize,
+) -> rusqlite::Result<Result<AccountId, NotAdded>> {
+    let Some(contact) = accounts::id(db, login)? else { return Ok(Err(NotAdded::Nobody)) };
+    let pair = params![owner.0, contact.0];
+    let there = db.prepare_cached("SELECT 1 FROM contacts WHERE owner = ?1 AND contact = ?2")?.exists(pair)?;
+    if there {
+        return Ok(Ok(contact));
+    }
+    let many: i64 =
+        db.prepare_cached("SELECT count(*) FROM contacts WHERE owner = ?1")?.query_row([owner.0], |row| row.get(0))?;
+    if usize::try_from(many).is_ok_and(|many| many >= max) {
+        return Ok(Err(NotAdded::Full));
+    }
+    db.prepare_cached("INSERT INTO contacts (owner, contact) VALUES (?1, ?2)")?.execute(pair)?;
+    Ok(Ok(contact))
 }
 
 pub(super) fn list(db: &Connection, owner: AccountId) -> rusqlite::Result<Vec<(AccountId, Login)>> {

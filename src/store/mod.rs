@@ -27,6 +27,7 @@ mod upkeep;
 mod writer;
 
 pub use accounts::{Account, LoginTaken, NewAccount};
+pub use contacts::NotAdded;
 pub use error::{OpenError, StoreError};
 pub use mailboxes::{Committed, Draft, Page, PageLimits};
 pub use migrations::Progress;
@@ -120,13 +121,17 @@ impl Store {
         self.writer.write(move |batch| accounts::renew_password(batch.db, account, &old, &new)).await
     }
 
-    /// Puts the account of a login on somebody's contact list. `None`: nobody has that login. Adding twice is adding
-    /// once.
+    /// Puts the account of a login on somebody's contact list, which may become `max` long. Adding twice is adding once.
     ///
     /// # Errors
     /// When it could not be written.
-    pub async fn add_contact(&self, owner: AccountId, login: Login) -> Result<Option<AccountId>, StoreError> {
-        self.writer.write(move |batch| contacts::add(batch.db, owner, &login)).await
+    pub async fn add_contact(
+        &self,
+        owner: AccountId,
+        login: Login,
+        max: usize,
+    ) -> Result<Result<AccountId, NotAdded>, StoreError> {
+        self.writer.write(move |batch| contacts::add(batch.db, owner, &login, max)).await
     }
 
     /// Somebody's contact list, by login.

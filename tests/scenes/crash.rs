@@ -130,7 +130,7 @@ fn what_was_read_before_the_last_moments_does_not_come_again() {
 #[test]
 fn whoever_was_told_that_they_are_signed_up_is() {
     for answers in [1, 7, 40] {
-        let server = Server::start();
+        let server = Setup::new().for_a_crowd().start();
         let address = server.address();
         let (told, hears) = channel();
         let peers: Vec<_> = (0..3)

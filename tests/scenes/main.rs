@@ -15,6 +15,7 @@ mod crash;
 mod database;
 mod disk_full;
 mod faults_of_the_original;
+mod floods;
 mod keeping;
 mod limits;
 mod logging;

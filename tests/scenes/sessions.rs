@@ -7,7 +7,7 @@ use std::io::Read;
 
 #[test]
 fn every_session_has_a_key_of_its_own_without_a_separator() {
-    let server = Setup::new().set("classic.packet_gap=0s").start();
+    let server = Setup::new().for_a_crowd().set("classic.packet_gap=0s").start();
     let mut ann = server.person("ann");
     let mut bob = server.person("bob");
     let mut keys = HashSet::from([ann.key, bob.key]);

@@ -1,6 +1,6 @@
 //! Many clients at once, as tests/messenger-swarm plays them, and that it sees what goes wrong.
 
-use super::support::{Server, not_tried};
+use super::support::{Server, Setup, not_tried};
 use nix::sys::signal::Signal::SIGTERM;
 use serde_json::Value;
 use std::io::{BufRead, BufReader, Write};
@@ -86,7 +86,7 @@ fn everything_that_many_clients_tell_each_other_arrives_once_and_in_order() {
     if !can_be_played() {
         return;
     }
-    let server = Server::start();
+    let server = Setup::new().for_a_crowd().start();
     let mut swarm = Swarm::start(&server, &[]);
     swarm.talks(10);
     let all_is_well =
@@ -110,7 +110,7 @@ fn a_swarm_notices_that_its_server_went_away() {
     if !can_be_played() {
         return;
     }
-    let server = Server::start();
+    let server = Setup::new().for_a_crowd().start();
     let mut swarm = Swarm::start(&server, &[]);
     swarm.talks(5);
     server.signal(SIGTERM);

@@ -237,6 +237,32 @@ async fn requests_that_lie_in_the_kernel_at_the_stop_are_taken_once_and_in_order
 }
 
 #[tokio::test]
+async fn what_a_peer_that_is_read_slowly_has_sent_is_read_by_the_next_process() {
+    let systemd = Systemd::new();
+    let mut scene = Scene::with(Some(systemd.handover(&[]))).await;
+    scene.log_in(Seq(0));
+    assert_eq!(scene.read().await[0], 1);
+    let key = scene.connection.session_key().unwrap().bytes();
+    let now = Instant::now();
+    while scene.connection.debt().is_none() {
+        scene.connection.spend(now);
+    }
+    scene.connection.requests.spend(Budget { burst: 1, refill: Duration::from_hours(1) }, now);
+    scene.peer.write_all(&[b"\x06", &key[..], b"\rbob\rlate"].concat()).unwrap();
+    scene.connection.shared.stop.cancel();
+    serve(Arc::clone(&scene.connection)).await;
+    let limits = crate::store::PageLimits { entries: 100, bytes: usize::MAX };
+    let store = scene.connection.shared.core.store.clone();
+    assert!(store.mailbox_page(scene.bob, Seq(0), limits).await.unwrap().entries.is_empty());
+    let left = scene.keep();
+    scene.next_process(&systemd, Some(left));
+    scene.peer.shutdown(std::net::Shutdown::Write).unwrap();
+    serve(Arc::clone(&scene.connection)).await;
+    let page = store.mailbox_page(scene.bob, Seq(0), limits).await.unwrap();
+    assert!(page.entries.iter().map(|entry| &*entry.message.text).eq(["late"]));
+}
+
+#[tokio::test]
 async fn what_no_process_of_ours_would_have_left_is_refused() {
     let systemd = Systemd::new();
     let scene = Scene::with(Some(systemd.handover(&[]))).await;

@@ -67,6 +67,20 @@ impl Setup {
         self
     }
 
+    /// Without the limits that a family never meets: a crowd comes from this one address.
+    pub fn for_a_crowd(self) -> Self {
+        [
+            "accounts.source_sign_ups=1000000",
+            "accounts.sign_ups=1000000",
+            "auth.source_log_ins=1000000",
+            "connections.requests=1000000",
+            "connections.source_requests=10000000",
+            "connections.source_max=100000",
+        ]
+        .into_iter()
+        .fold(self, Self::set)
+    }
+
     /// Without what the stage says about this key.
     pub fn leave(mut self, key: &'static str) -> Self {
         self.left_to_the_daemon.push(key);

@@ -9,7 +9,7 @@ import sys
 import packages
 from machine import PATIENCE, eventually
 from people import Person, log_in
-from swarm import Swarm
+from swarm import Swarm, let_a_crowd_in
 
 DROP_IN = "/etc/systemd/system/messengerd.service.d/zz-scene.conf"
 # Of messages that were taken.
@@ -28,8 +28,7 @@ def _tell(machine, text):
 
 
 def _configured(machine):
-    """Hashes are not what these scenes are about."""
-    machine.write("/etc/messengerd/conf.d/scene.toml", '[auth]\nargon2_memory = "64KiB"\nargon2_iterations = 1\n')
+    let_a_crowd_in(machine, "/etc/messengerd/conf.d/scene.toml")
 
 
 def _drop_in(machine, text):

@@ -1,57 +1,19 @@
-//! Failed log-ins cost; whoever has spent their budget waits.
+//! What costs, such as a failed log-in: whoever has spent their budget waits.
 //!
-//! A budget is a generic cell rate (ITU-T I.371): for each key one instant is kept, up to which its spending has been
-//! paid off.
+//! For each key one instant is kept, up to which its spending has been paid off.
 
-use crate::domain::Peer;
+use super::Budget;
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::hash::Hash;
-use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-/// Whence somebody tries. Whoever has one IPv6 address has a /64 of them, so that counts as one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Source {
-    /// An IPv4 address.
-    V4(std::net::Ipv4Addr),
-    /// The upper half of an IPv6 address.
-    V6(u64),
-    /// A user of this machine, on a UNIX socket.
-    Local(u32),
-}
-
-impl From<Peer> for Source {
-    fn from(peer: Peer) -> Self {
-        match peer {
-            Peer::Tcp(address) => Self::from(address.ip()),
-            Peer::Unix { user } => Self::Local(user),
-        }
-    }
-}
-
-impl From<IpAddr> for Source {
-    fn from(address: IpAddr) -> Self {
-        match address.to_canonical() {
-            IpAddr::V4(address) => Self::V4(address),
-            IpAddr::V6(address) => Self::V6((Ipv6Addr::to_bits(address) >> 64) as u64),
-        }
-    }
-}
-
-/// How much may be spent at once, and after how long one more may be.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Budget {
-    pub(super) burst: u32,
-    pub(super) refill: Duration,
-}
 
 /// Keys remembered at most: when there are more, those who owe least are forgotten first.
 const CAPACITY: usize = 100_000;
 
 /// Who owes how much.
-pub(super) struct Throttle<Key> {
+pub struct Throttle<Key> {
     paid_off: Mutex<HashMap<Key, Instant>>,
     capacity: usize,
 }
@@ -68,14 +30,14 @@ impl<Key: Hash + Eq> Throttle<Key> {
     }
 
     /// Spends one of the key's budget; false, and nothing spent, if there is none left.
-    pub(super) fn spend(&self, key: Key, budget: Budget) -> bool {
+    pub fn spend(&self, key: Key, budget: Budget) -> bool {
         self.spend_at(key, budget, Instant::now())
     }
 
     fn spend_at(&self, key: Key, budget: Budget, now: Instant) -> bool {
         let mut all = self.lock();
         let owed_until = all.get(&key).copied().unwrap_or(now).max(now);
-        let all_spent = now + budget.refill * budget.burst.saturating_sub(1);
+        let all_spent = now + budget.credit();
         if owed_until > all_spent {
             return false;
         }
@@ -87,7 +49,7 @@ impl<Key: Hash + Eq> Throttle<Key> {
     }
 
     /// Gives one back that was no failure after all.
-    pub(super) fn refund(&self, key: &Key, budget: Budget) {
+    pub fn refund(&self, key: &Key, budget: Budget) {
         let mut all = self.lock();
         if let Some(until) = all.get_mut(key)
             && let Some(earlier) = until.checked_sub(budget.refill)
@@ -97,7 +59,7 @@ impl<Key: Hash + Eq> Throttle<Key> {
     }
 
     /// Who owes how much longer: as many as are asked for, those who owe most.
-    pub(super) fn debts(&self, most: usize) -> Vec<(Key, Duration)>
+    pub fn debts(&self, most: usize) -> Vec<(Key, Duration)>
     where
         Key: Clone,
     {
@@ -110,12 +72,12 @@ impl<Key: Hash + Eq> Throttle<Key> {
     }
 
     /// Lets a key owe for so long from now on.
-    pub(super) fn owe(&self, key: Key, rest: Duration) {
+    pub fn owe(&self, key: Key, rest: Duration) {
         self.lock().insert(key, Instant::now() + rest);
     }
 
     /// Forgets what a key owes.
-    pub(super) fn forget(&self, key: &Key) {
+    pub fn forget(&self, key: &Key) {
         self.lock().remove(key);
     }
 }
@@ -195,14 +157,5 @@ mod tests {
             assert!(throttle.lock().len() <= 64);
         }
         assert!(!throttle.spend_at(0, BUDGET, now));
-    }
-
-    #[test]
-    fn addresses_of_one_ipv6_network_are_one_source() {
-        let source = |text: &str| Source::from(text.parse::<IpAddr>().unwrap());
-        assert_eq!(source("2001:db8:1:2::1"), source("2001:db8:1:2:ffff::9"));
-        assert_ne!(source("2001:db8:1:2::1"), source("2001:db8:1:3::1"));
-        assert_eq!(source("::ffff:192.0.2.1"), source("192.0.2.1"));
-        assert_ne!(source("192.0.2.1"), source("192.0.2.2"));
     }
 }
