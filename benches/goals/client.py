@@ -108,10 +108,16 @@ def online(port: int, logins: list[str]) -> typing.Iterator[list[Client]]:
 
 
 def paced(port: int, logins: list[str], each_second: float, warmup: float, seconds: float) -> list[float]:
-    """Microseconds of each delivery, smallest first. The users are pairs, who write in turns. A message carries its time,
-    and is there when the read that brought it has returned."""
+    """Microseconds of each delivery, smallest first."""
+    with online(port, logins) as clients:
+        return paced_among(clients, logins, each_second, warmup, seconds)
+
+
+def paced_among(clients: list[Client], logins: list[str], each_second: float, warmup: float, seconds: float) -> list[float]:
+    """The same for users who are online. They are pairs, who write in turns. A message carries its time, and is there when
+    the read that brought it has returned."""
     took: list[float] = []
-    with online(port, logins) as clients, select.epoll() as epoll:
+    with select.epoll() as epoll:
         for number, client in enumerate(clients):
             epoll.register(client.socket, select.EPOLLIN)
         by_fd = {client.socket.fileno(): client for client in clients}
