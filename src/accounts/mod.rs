@@ -151,18 +151,23 @@ impl Accounts {
     ) -> Result<Account, AccountError<LogInRefusal>> {
         use LogInRefusal as Refusal;
         let refused = |refusal| Err(AccountError::Refused(refusal));
-        let unknown = if auth.hide_unknown_login { Refusal::WrongPassword } else { Refusal::UnknownLogin };
+        let hide = auth.hide_unknown_login;
+        let unknown = if hide { Refusal::WrongPassword } else { Refusal::UnknownLogin };
+        let password = Password::parse(password).ok();
+        if hide && password.is_none() {
+            // No account has it. Without a hash around it, even looking for the login could be timed.
+            return refused(Refusal::WrongPassword);
+        }
         let account = match login {
             Some(login) => self.store.get_account(login).await?,
             None => None,
         };
-        let Ok(password) = Password::parse(password) else {
-            // No account has it, so there is nothing to compare, and nothing to time.
+        let Some(password) = password else {
             return refused(if account.is_some() { Refusal::WrongPassword } else { unknown });
         };
         let parameters = Parameters::of(auth);
         let Some(account) = account else {
-            if auth.hide_unknown_login && self.hasher.hash(password, parameters).await?.is_none() {
+            if hide && self.hasher.hash(password, parameters).await?.is_none() {
                 return refused(Refusal::TryLater);
             }
             return refused(unknown);

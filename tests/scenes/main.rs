@@ -25,6 +25,7 @@ mod presence;
 mod privileges;
 mod reload;
 mod sandbox;
+mod secrets;
 mod sessions;
 mod start;
 mod stop;
