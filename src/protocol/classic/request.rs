@@ -243,7 +243,8 @@ mod tests {
     proptest! {
         #[test]
         fn a_secret_is_the_text_that_it_would_be_elsewhere(bytes in any::<Vec<u8>>()) {
-            prop_assert_eq!(secret(&bytes).expose(), text(&bytes));
+            let secret = secret(&bytes);
+            prop_assert_eq!(secret.expose(), text(&bytes));
         }
 
         #[test]
