@@ -6,7 +6,8 @@ use std::fmt;
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-/// A text that is nobody's business, as it came from a peer or a terminal.
+/// A text that is nobody's business, as it came from a peer or a terminal. It is compared by the client only, with what
+/// the same person has typed twice.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 

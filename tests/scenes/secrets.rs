@@ -142,8 +142,11 @@ fn of_requests_in_pieces_at_once_too_long_or_cut_off_nothing_is_left() {
     ann.send(rest);
     assert_eq!(ann.receive()[..2], [1, 0]);
     ann.ask(&log_in("ann", &long), &[1, 2]);
-    let raw = [b"\x01ann\r".as_slice(), &[CANARY.as_bytes(), b"\xff"].concat().repeat(20)].concat();
-    ann.ask(&raw, &[1, 2]);
+    // What is no UTF-8 becomes longer when it is decoded.
+    for times in 2..50 {
+        let raw = [CANARY.as_bytes(), b"\xff\xff"].concat().repeat(times);
+        ann.ask(&[b"\x01ann\r".as_slice(), &raw].concat(), &[1, 2]);
+    }
 
     // Several requests in one read, and several reads.
     let mut ann = Person { key: ann.log_in_with("ann", &right), peer: ann, login: "ann".to_owned() };
