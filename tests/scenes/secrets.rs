@@ -186,8 +186,10 @@ fn of_requests_in_pieces_at_once_too_long_or_cut_off_nothing_is_left() {
 #[test]
 fn the_packets_that_carried_a_key_are_wiped() {
     let server = talkative().locally().start();
+    // A key alone is four bytes, which may stand somewhere by chance; so it is looked for with what is around it, and of
+    // few people.
     let mut wanted = Vec::new();
-    let mut people: Vec<Person> = (0..8)
+    let mut people: Vec<Person> = (0..2)
         .map(|number| {
             let login = format!("ann{number}");
             let mut person = Person::sign_up(server.local_peer(), &login);
@@ -196,7 +198,8 @@ fn the_packets_that_carried_a_key_are_wiped() {
             person.barrier();
             let key = person.key;
             wanted.push([&b"\x01\0\r"[..], &key].concat());
-            wanted.extend([2, 3, 6].map(|kind: u8| [&[kind][..], &key].concat()));
+            wanted.extend([2, 3].map(|kind: u8| [&[kind][..], &key].concat()));
+            wanted.push([&[6][..], &key, b"\r"].concat());
             person
         })
         .collect();

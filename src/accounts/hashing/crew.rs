@@ -71,7 +71,8 @@ impl Crew {
         let (caller, answer) = oneshot::channel();
         let job = move |memory: &mut Memory| {
             let result = apart(work, memory);
-            // blake2 takes the password through the stack, and so does whatever normalises or copies it.
+            // blake2 takes the password through the stack. What argon2 does afterwards writes over that, as far as a search
+            // finds, but where it lies is the compiler's choice.
             zeroize_stack::<STACK>();
             drop(busy);
             // Whoever gave up does not hear it.
