@@ -39,11 +39,11 @@ fn send(text: &str) -> Request {
 fn requests() -> Vec<Named<Vec<u8>>> {
     let password = Secret::new("secret of everybody".to_owned());
     let (somebody, email) = (login(0).as_str().to_owned(), "somebody@example.org".to_owned());
-    let keyed = |request: Request| request::encode(&request, Some(key()));
+    let keyed = |request: Request| request::encode(&request, Some(key())).to_vec();
     let sign_up = Request::SignUp { email, login: somebody.clone(), password: password.clone() };
     vec![
-        Named("sign_up", request::encode(&sign_up, None)),
-        Named("log_in", request::encode(&Request::LogIn { login: somebody.clone(), password }, None)),
+        Named("sign_up", request::encode(&sign_up, None).to_vec()),
+        Named("log_in", request::encode(&Request::LogIn { login: somebody.clone(), password }, None).to_vec()),
         Named("log_out", keyed(Request::LogOut)),
         Named("get_contacts", keyed(Request::GetContacts)),
         Named("add_contact", keyed(Request::AddContact { login: somebody })),

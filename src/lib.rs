@@ -34,19 +34,34 @@
 //! ([`domain::reply`]), the journal the chain of causes with fields, the shell an exit code of `sysexits.h`
 //! ([`domain::exit`]). Nothing here panics on what a stranger sends.
 
+#[forbid(unsafe_code)]
 pub mod accounts;
+#[forbid(unsafe_code)]
 pub mod client;
+#[forbid(unsafe_code)]
 pub mod config;
+#[forbid(unsafe_code)]
 pub mod connection;
+#[forbid(unsafe_code)]
 pub mod control;
+#[forbid(unsafe_code)]
 pub mod daemon;
+#[forbid(unsafe_code)]
 pub mod domain;
+#[forbid(unsafe_code)]
 pub mod handlers;
+#[forbid(unsafe_code)]
 pub mod handover;
 pub mod host;
+#[forbid(unsafe_code)]
 pub mod limits;
+#[forbid(unsafe_code)]
 pub mod listener;
+#[forbid(unsafe_code)]
 pub mod notifier;
+#[forbid(unsafe_code)]
 pub mod protocol;
+#[forbid(unsafe_code)]
 pub mod sessions;
+#[forbid(unsafe_code)]
 pub mod store;

@@ -158,7 +158,7 @@ impl Peer {
     /// The bytes of a message to somebody.
     pub(crate) fn message(&self, recipient: &Login) -> Vec<u8> {
         let (recipient, text) = (recipient.as_str().to_owned(), Text(TEXT.into()));
-        request::encode(&Request::SendMessage { recipient, text }, Some(self.key))
+        request::encode(&Request::SendMessage { recipient, text }, Some(self.key)).to_vec()
     }
 
     /// One write.

@@ -94,6 +94,16 @@ impl Hasher {
         self.0.run(move |memory| hash(&password, parameters, memory)).await
     }
 
+    /// What it takes to find a password wrong, for an account that does not exist: `stored` is another's, of which nothing
+    /// comes out, not even that it can't be read.
+    pub(super) async fn verify_in_vain(&self, password: Password, stored: String) -> Result<Option<()>, HashingError> {
+        let work = move |memory: &mut Memory| {
+            let _ = PasswordHash::new(&stored).map(|stored| is_right(&password, &stored, memory));
+            Ok(())
+        };
+        self.0.run(work).await
+    }
+
     /// Compares, in constant time, and hashes anew if the parameters are not today's.
     pub(super) async fn verify(
         &self,
@@ -122,14 +132,18 @@ fn verify(
     memory: &mut Memory,
 ) -> Result<Verdict, HashingError> {
     let stored = PasswordHash::new(stored).map_err(|error| HashingError::Stored(error.to_string()))?;
-    // The parameters are those of the stored hash.
-    let verified = InMemory::of(memory).verify_password(password.expose(), &stored);
-    match verified {
-        Ok(()) => {
-            let renewed = parameters.differ_from(&stored).then(|| hash(password, parameters, memory)).transpose()?;
-            Ok(Verdict::Right { renewed })
-        }
-        Err(Error::PasswordInvalid) => Ok(Verdict::Wrong),
+    if !is_right(password, &stored, memory)? {
+        return Ok(Verdict::Wrong);
+    }
+    let renewed = parameters.differ_from(&stored).then(|| hash(password, parameters, memory)).transpose()?;
+    Ok(Verdict::Right { renewed })
+}
+
+/// With the parameters of the stored hash.
+fn is_right(password: &Password, stored: &PasswordHash, memory: &mut Memory) -> Result<bool, HashingError> {
+    match InMemory::of(memory).verify_password(password.expose(), stored) {
+        Ok(()) => Ok(true),
+        Err(Error::PasswordInvalid) => Ok(false),
         Err(error @ Error::OutOfMemory) => Err(HashingError::Failed(error.to_string())),
         Err(error) => Err(HashingError::Stored(error.to_string())),
     }

@@ -123,8 +123,8 @@ impl Accounts {
 
     /// Finds out whether somebody is who they say.
     ///
-    /// With `auth.hide_unknown_login`, an unknown login costs one hash and is answered as a wrong password, as any
-    /// other failure is.
+    /// With `auth.hide_unknown_login`, an unknown login costs what a wrong password costs, and is answered as one: an
+    /// account nearby is read in its place, and the password compared with that one's hash, in vain.
     ///
     /// # Errors
     /// A refusal, or a failure of the store.
@@ -183,21 +183,33 @@ impl Accounts {
     ) -> Result<Account, AccountError<LogInRefusal>> {
         use LogInRefusal as Refusal;
         let refused = |refusal| Err(AccountError::Refused(refusal));
-        let unknown = if auth.hide_unknown_login { Refusal::WrongPassword } else { Refusal::UnknownLogin };
-        let account = match login {
+        let hide = auth.hide_unknown_login;
+        let unknown = if hide { Refusal::WrongPassword } else { Refusal::UnknownLogin };
+        let password = Password::parse(password).ok();
+        if hide && password.is_none() {
+            // No account has it. Without a hash around it, even looking for the login could be timed.
+            return refused(Refusal::WrongPassword);
+        }
+        let found = match login.clone() {
+            Some(login) if hide => self.store.nearest_account(login).await?,
             Some(login) => self.store.get_account(login).await?,
             None => None,
         };
-        let Ok(password) = Password::parse(password) else {
-            // No account has it, so there is nothing to compare, and nothing to time.
+        let (account, other) = match found {
+            Some(found) if Some(&found.login) == login.as_ref() => (Some(found), None),
+            other => (None, other),
+        };
+        let Some(password) = password else {
             return refused(if account.is_some() { Refusal::WrongPassword } else { unknown });
         };
         let parameters = Parameters::of(auth);
         let Some(account) = account else {
-            if auth.hide_unknown_login && self.hasher.hash(password, parameters).await?.is_none() {
-                return refused(Refusal::TryLater);
-            }
-            return refused(unknown);
+            let hashed = match other {
+                Some(other) => self.hasher.verify_in_vain(password, other.password_hash).await?,
+                None if hide => self.hasher.hash(password, parameters).await?.map(drop),
+                None => Some(()),
+            };
+            return refused(if hashed.is_some() { unknown } else { Refusal::TryLater });
         };
         match self.hasher.verify(password, account.password_hash.clone(), parameters).await? {
             None => refused(Refusal::TryLater),

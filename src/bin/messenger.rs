@@ -1,5 +1,7 @@
 //! `messenger`: a terminal client for people who talk through a messengerd server.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -1,5 +1,7 @@
 //! `messengerd`: the daemon. It parses its arguments and makes one call.
 
+#![forbid(unsafe_code)]
+
 use messengerd::config::command;
 use messengerd::daemon;
 use std::process::ExitCode;

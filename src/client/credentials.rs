@@ -121,7 +121,7 @@ fn from_file(path: &Path) -> Result<Secret, CredentialsError> {
 }
 
 fn first_line(reader: impl BufRead, shown: &str, path: &Path) -> Result<Secret, CredentialsError> {
-    let mut line = Zeroizing::new(String::with_capacity(256));
+    let mut line = Zeroizing::new(String::with_capacity(8 * 1024));
     reader
         .take(MAX_LINE)
         .read_line(&mut line)

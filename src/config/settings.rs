@@ -152,8 +152,8 @@ settings! {
 
         /// Whether a log-in with an unknown login gets the same answer, after the same time, as one with a wrong
         /// password, so that nobody can find out which accounts exist. Sign-up still tells when a login is taken.
-        /// The time is that of the argon2 parameters of this moment: an account whose hash has older ones, because
-        /// nobody has logged in to it since they were changed, takes another.
+        /// An unknown login takes the time of the account behind it in the order of logins, so that hashes with other
+        /// argon2 parameters than today's don't tell either.
         reload hide_unknown_login: bool = false, switch();
 
         /// Failed log-ins to one account in a row before it must wait. Then each log-in to it, from wherever, is

@@ -52,12 +52,12 @@ impl Connection {
         }
         state.end = Some(Box::new(End::Stopped));
         line.leave_to_the_next();
-        let unread = state.unread.take().map_or_else(Unread::default, |unread| *unread);
+        let mut unread = state.unread.take().map_or_else(Unread::default, |unread| *unread);
         let (under_way, waiting) = state.outbox.keep();
         Some(state::Connection {
             line: u32::try_from(line.index()).ok()?,
             session: state.session.as_ref().map(state::Session::from),
-            unread: unread.bytes,
+            unread: std::mem::take(&mut unread.bytes),
             burst: unread.burst as u64,
             written: state.outbox.written_up_to(state.mail.at()).0,
             under_way,
@@ -80,7 +80,7 @@ impl Connection {
         check(&kept, &shared.settings.get())?;
         let session = kept.session.as_ref().map(Session::try_from).transpose()?;
         let outbox = Outbox::restore(kept.under_way, kept.waiting, Instant::now())?;
-        let unread = Unread { bytes: kept.unread, burst: usize::try_from(kept.burst).unwrap_or(usize::MAX) };
+        let unread = Unread { bytes: kept.unread.into(), burst: usize::try_from(kept.burst).unwrap_or(usize::MAX) };
         let state = State {
             outbox,
             answering: !unread.bytes.is_empty(),

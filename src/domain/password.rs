@@ -3,9 +3,11 @@
 use precis_profiles::OpaqueString;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
 use std::fmt;
+use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-/// A text that is nobody's business, as it came from a peer or a terminal.
+/// A text that is nobody's business, as it came from a peer or a terminal. It is compared by the client only, with what
+/// the same person has typed twice.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(Zeroizing<String>);
 
@@ -57,8 +59,12 @@ impl Password {
         if secret.expose().len() > Self::MAX_BYTES {
             return Err(PasswordError::TooLong);
         }
-        let text = OpaqueString::enforce(secret.expose()).map_err(|_| PasswordError::BadCharacter)?;
-        Ok(Self(Zeroizing::new(text.into_owned())))
+        // It only looks, and hands back the same text. `enforce` would make copies that nobody wipes.
+        OpaqueString::prepare(secret.expose()).map_err(|_| PasswordError::BadCharacter)?;
+        // Room for all of it, or it would grow and leave copies as well: one character becomes three at the most.
+        let mut text = Zeroizing::new(String::with_capacity(secret.expose().len() * 3));
+        text.extend(secret.expose().chars().map(|c| if is_space(c) { ' ' } else { c }).nfc());
+        Ok(Self(text))
     }
 
     /// How many characters (not bytes) it has.
@@ -74,6 +80,11 @@ impl Password {
     }
 }
 
+/// Unicode's space separators (general category Zs).
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\u{a0}' | '\u{1680}' | '\u{2000}'..='\u{200a}' | '\u{202f}' | '\u{205f}' | '\u{3000}')
+}
+
 impl fmt::Debug for Password {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Password(…)")
@@ -83,6 +94,7 @@ impl fmt::Debug for Password {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn parse(text: &str) -> Result<Password, PasswordError> {
         Password::parse(&Secret::new(text.to_owned()))
@@ -100,6 +112,31 @@ mod tests {
         assert_eq!(parse(""), Err(PasswordError::BadCharacter));
         assert_eq!(parse("a\rb"), Err(PasswordError::BadCharacter));
         assert_eq!(parse(&"x".repeat(1025)), Err(PasswordError::TooLong));
+    }
+
+    /// What the library makes of a text, and what we do.
+    fn assert_is_enforced(text: &str) {
+        let theirs = OpaqueString::enforce(text).ok();
+        let ours = parse(text).ok();
+        assert_eq!(ours.as_ref().map(Password::expose), theirs.as_ref().map(|text| text.as_bytes()), "{text:?}");
+    }
+
+    #[test]
+    fn each_character_becomes_what_the_library_makes_of_it() {
+        for c in char::MIN..=char::MAX {
+            assert_is_enforced(c.encode_utf8(&mut [0; 4]));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn texts_become_what_the_library_makes_of_them(
+            text in "([a-z\u{a0}\u{2003}\u{3000}\u{1100}-\u{1175}\u{11a8}-\u{11c2}]|\\PC|[a-zA-Z]\\p{M}{1,3}){0,24}"
+        ) {
+            assert_is_enforced(&text);
+            let room = parse(&text).map(|password| password.0.capacity()).unwrap_or_default();
+            prop_assert!(room <= text.len() * 3, "it has grown, and left a copy behind");
+        }
     }
 
     #[test]

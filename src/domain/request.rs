@@ -49,3 +49,23 @@ impl std::fmt::Debug for Text {
         write!(f, "Text({} bytes)", self.0.len())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_request_shows_what_is_nobodys_business() {
+        let password = || Secret::new("hunter2 and more".to_owned());
+        let shown = format!(
+            "{:?}",
+            [
+                Request::SignUp { email: "ann@example.org".into(), login: "ann".into(), password: password() },
+                Request::LogIn { login: "ann".into(), password: password() },
+                Request::SendMessage { recipient: "ann".into(), text: Text("hunter2 and more".into()) },
+            ]
+        );
+        assert!(shown.contains("ann@example.org") && shown.contains("SendMessage"), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+}

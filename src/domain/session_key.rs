@@ -3,9 +3,12 @@
 use std::fmt;
 
 /// Four random bytes, without 0x0D (CR separates fields). Worth something on the one connection that it was given
-/// to, and nothing on any other.
+/// to, and nothing on any other, nor after the log-out.
+///
+/// It is a number here, so that comparing takes one instruction, whatever the keys are. Nothing hangs on that: whoever
+/// may guess at a key is on its connection, where it was sent to, and the first wrong guess closes that.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct SessionKey([u8; 4]);
+pub struct SessionKey(u32);
 
 impl SessionKey {
     /// How many bytes a key has.
@@ -14,13 +17,13 @@ impl SessionKey {
     /// Takes four bytes as a key, unless one of them is the field separator.
     #[must_use]
     pub fn new(bytes: [u8; 4]) -> Option<Self> {
-        (!bytes.contains(&b'\r')).then_some(Self(bytes))
+        (!bytes.contains(&b'\r')).then_some(Self(u32::from_be_bytes(bytes)))
     }
 
     /// The bytes, for the wire.
     #[must_use]
     pub fn bytes(&self) -> [u8; 4] {
-        self.0
+        self.0.to_be_bytes()
     }
 }
 

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::OwnedFd;
+use zeroize::Zeroizing;
 
 /// See the module above. Until they are told otherwise, contacts of `gone` believe them online.
 pub struct Inheritance {
@@ -189,7 +190,9 @@ fn read(left: Vec<OwnedFd>, roll: &Roll, store: &Store<'_>) -> Option<State> {
 }
 
 fn read_one(file: OwnedFd, epoch: u64) -> Result<State, Unreadable> {
-    Ok(State::decode_of(epoch, &memory_file::read_sealed(file, STATE, state::MAX)?)?)
+    // Half a request may be half a password.
+    let bytes = Zeroizing::new(memory_file::read_sealed(file, STATE, state::MAX)?);
+    Ok(State::decode_of(epoch, &bytes)?)
 }
 
 #[derive(Debug, thiserror::Error)]

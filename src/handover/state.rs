@@ -83,7 +83,7 @@ pub struct Debt {
 }
 
 /// One connection.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map, context_bound = "AsMut<Rest>")]
 pub struct Connection {
     /// Its line in the roll, which has its name in the store, its protocol, and its socket's cookie.
@@ -109,6 +109,14 @@ pub struct Connection {
     #[n(6)]
     #[cbor(decode_with = "each_packet")]
     pub waiting: Vec<Packet>,
+}
+
+impl std::fmt::Debug for Connection {
+    /// What people say, and keys, are in no log.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { line, session, unread, waiting, .. } = self;
+        write!(f, "Connection(line {line}, {session:?}, {} bytes unread, {} waiting)", unread.len(), waiting.len())
+    }
 }
 
 /// How many more packets there may be while a state is read. A list in memory takes many times what it takes in CBOR, so
@@ -188,7 +196,7 @@ impl std::fmt::Debug for Session {
 }
 
 /// A packet, or what is left of it.
-#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+#[derive(Clone, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Packet {
     /// What is to be written.
@@ -201,6 +209,13 @@ pub struct Packet {
     /// Whether the whole packet comes to the peer in several pieces.
     #[n(2)]
     pub long: bool,
+}
+
+impl std::fmt::Debug for Packet {
+    /// It may be the one that gives a key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Packet({} bytes, {:?})", self.bytes.len(), self.kind)
+    }
 }
 
 /// What a packet is.

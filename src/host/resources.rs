@@ -21,6 +21,19 @@ pub fn raise_descriptor_limit() -> io::Result<u64> {
     Ok(hard)
 }
 
+/// Lets no core file be written (`RLIMIT_CORE`), now and by whatever this process becomes. A program that takes cores
+/// through a pipe (core(5)) does not ask for this limit: it is the dumpable flag that keeps them from it.
+///
+/// # Errors
+/// What getrlimit(2) or setrlimit(2) said.
+pub fn forbid_core_files() -> io::Result<()> {
+    // Where a unit has seen to it there is no call that its filter could mind.
+    if getrlimit(Resource::RLIMIT_CORE)? != (0, 0) {
+        setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    }
+    Ok(())
+}
+
 /// More connections are configured than there can be descriptors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DescriptorShortage {

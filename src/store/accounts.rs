@@ -69,6 +69,21 @@ pub(super) fn get(db: &Connection, login: &Login) -> rusqlite::Result<Option<Acc
         .optional()
 }
 
+/// The first account that has this login or one behind it. Whether the login exists makes no difference to what is read.
+pub(super) fn nearest(db: &Connection, login: &Login) -> rusqlite::Result<Option<Account>> {
+    let account = |row: &Row<'_>| {
+        Ok(Account {
+            id: AccountId(row.get(0)?),
+            login: Login::from_store(row.get_ref(1)?.as_str()?),
+            password_hash: row.get(2)?,
+            disabled: row.get(3)?,
+        })
+    };
+    db.prepare_cached("SELECT id, login, password, disabled FROM accounts WHERE login >= ?1 ORDER BY login LIMIT 1")?
+        .query_row([login.as_str()], account)
+        .optional()
+}
+
 /// The number of a login's account.
 pub(super) fn id(db: &Connection, login: &Login) -> rusqlite::Result<Option<AccountId>> {
     db.prepare_cached("SELECT id FROM accounts WHERE login = ?1")?

@@ -105,6 +105,15 @@ impl Store {
         self.readers.read(move |db| accounts::get(db, &login)).await
     }
 
+    /// The account of a login, or else the next one in the order of their bytes: as much is read if there is none, in the
+    /// same time.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn nearest_account(&self, login: Login) -> Result<Option<Account>, StoreError> {
+        self.readers.read(move |db| accounts::nearest(db, &login)).await
+    }
+
     /// The logins of these accounts, as far as there are such.
     ///
     /// # Errors

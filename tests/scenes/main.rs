@@ -26,6 +26,7 @@ mod presence;
 mod privileges;
 mod reload;
 mod sandbox;
+mod secrets;
 mod sessions;
 mod start;
 mod stop;

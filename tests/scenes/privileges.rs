@@ -119,6 +119,22 @@ fn not_even_another_process_of_the_same_user_looks_into_it() {
 }
 
 #[test]
+fn no_core_file_may_be_written_whatever_the_limit_was() {
+    let limits = |pid: u32| fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
+    let of_core = |limits: &str| {
+        let line = limits.lines().find_map(|line| line.strip_prefix("Max core file size"));
+        line.unwrap().split_whitespace().take(2).collect::<Vec<_>>().join(" ")
+    };
+    // The stage may have none to give.
+    let server = Setup::new().after("ulimit -c $(ulimit -H -c)").start();
+    assert_eq!(of_core(&limits(server.pid())), "0 0");
+    let without = of_core(&limits(std::process::id()));
+    if without == "0 0" {
+        not_tried("no process of this machine may write a core file");
+    }
+}
+
+#[test]
 fn the_named_user_is_served_as() {
     if !as_root() {
         return;

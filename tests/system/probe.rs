@@ -106,6 +106,16 @@ fn open_too_many_files() -> io::Result<()> {
     (0..16384).map(|_| file.try_clone()).collect::<io::Result<Vec<_>>>().map(drop)
 }
 
+/// A page is enough to show it.
+fn make_room_for_a_core_file() -> io::Result<()> {
+    // RLIMIT_CORE.
+    let mut limit = Limit::default();
+    call(unsafe { getrlimit(4, &mut limit) })?;
+    limit.hard = limit.hard.max(4096);
+    limit.soft = limit.hard;
+    call(unsafe { setrlimit(4, &limit) })
+}
+
 fn attempt(what: &str) -> Option<io::Result<()>> {
     let done = match what {
         "do-nothing" => Ok(()),
@@ -155,6 +165,7 @@ fn attempt(what: &str) -> Option<io::Result<()>> {
         "become-root" => call(unsafe { setuid(0) }),
         "signal-another-process" => call(unsafe { kill(1, 0) }),
         "take-a-capability" => take_a_capability(),
+        "make-room-for-a-core-file" => make_room_for_a_core_file(),
         "open-too-many-files" => open_too_many_files(),
         // CLONE_NEWUSER, CLONE_NEWNS.
         "make-a-user-namespace" => call(unsafe { unshare(0x1000_0000) }),

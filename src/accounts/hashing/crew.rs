@@ -9,6 +9,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel}
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use zeroize::zeroize_stack;
+
+/// As much stack as a hash may take: several times what it does take, in a debug build too.
+const STACK: usize = 64 * 1024;
 
 /// What a thread does, with the memory that it keeps.
 type Job = Box<dyn FnOnce(&mut Memory) + Send>;
@@ -66,14 +70,24 @@ impl Crew {
         let busy = Busy { thread, idle: Arc::clone(&self.idle), _permits: [turn, place] };
         let (caller, answer) = oneshot::channel();
         let job = move |memory: &mut Memory| {
-            let result = catch_unwind(AssertUnwindSafe(|| work(memory)));
+            let result = apart(work, memory);
+            // blake2 takes the password through the stack. What argon2 does afterwards writes over that, as far as a search
+            // finds, but where it lies is the compiler's choice.
+            zeroize_stack::<STACK>();
             drop(busy);
             // Whoever gave up does not hear it.
-            let _ = caller.send(result.unwrap_or_else(|_| Err(HashingError::Failed("it panicked".to_owned()))));
+            let _ = caller.send(result);
         };
         self.jobs[thread].send(Box::new(job)).map_err(|_| failed("the thread has ended"))?;
         answer.await.map_err(|_| failed("the thread has ended"))?.map(Some)
     }
+}
+
+/// Below the caller's frame, all of it, so that the caller can wipe what is left there.
+#[inline(never)]
+fn apart<T>(work: impl FnOnce(&mut Memory) -> Result<T, HashingError>, memory: &mut Memory) -> Result<T, HashingError> {
+    let panicked = || Err(HashingError::Failed("it panicked".to_owned()));
+    catch_unwind(AssertUnwindSafe(|| work(memory))).unwrap_or_else(|_| panicked())
 }
 
 fn start_one(idle: Duration) -> io::Result<Sender<Job>> {

@@ -2,6 +2,7 @@
 
 use crate::domain::{AccountId, Login, Seq};
 use bytes::Bytes;
+use std::fmt;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -11,7 +12,7 @@ pub(super) enum Kind {
 }
 
 /// One packet: one write, one read.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(in crate::connection) struct Packet {
     pub(super) bytes: Bytes,
     pub(super) kind: Kind,
@@ -39,6 +40,13 @@ impl Packet {
     /// When it is taken, the mailbox has been delivered up to `seq`.
     pub(in crate::connection) fn mail(bytes: Bytes, account: AccountId, seq: Seq) -> Self {
         Self { bytes, kind: Kind::Mail(account, seq) }
+    }
+}
+
+impl fmt::Debug for Packet {
+    /// What people say, and keys, are in no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Packet({} bytes, {:?})", self.bytes.len(), self.kind)
     }
 }
 

@@ -3,7 +3,7 @@
 use super::identity::{refuse_root, started_as_root};
 use super::proof::{self, Started};
 use super::{Identity, PrivilegeError};
-use crate::host::threads;
+use crate::host::{resources, threads};
 use caps::{CapSet, Capability};
 use nix::errno::Errno;
 use nix::libc::{self, c_ulong};
@@ -54,7 +54,7 @@ impl fmt::Display for Dropped {
 /// Started as somebody else, the groups stay: whoever started us chose them (`SupplementaryGroups=`).
 ///
 /// Sets `no_new_privs`, which also stops set-user-ID programs, and clears the dumpable flag: no core file, no ptrace(2)
-/// by the same user. Secure bits are left alone: they say what uid 0 and execve(2) would give, and neither can
+/// by the same user. The limit of core files becomes 0 as well, for the day on which something sets that flag again. Secure bits are left alone: they say what uid 0 and execve(2) would give, and neither can
 /// give anything after this.
 ///
 /// Call it before there are threads. After an error the process must end.
@@ -81,6 +81,7 @@ pub fn drop_to(identity: &Identity) -> Result<Dropped, PrivilegeError> {
     set_no_new_privs().map_err(|errno| refused("setting no_new_privs")(errno.into()))?;
     // After setresuid, which sets it to what fs.suid_dumpable says.
     set_dumpable(false).map_err(|errno| refused("clearing the dumpable flag")(errno.into()))?;
+    resources::forbid_core_files().map_err(refused("setting the limit of core files"))?;
     proof::check(identity, started, bounding)?;
     Ok(Dropped { uid: identity.uid(), gid: identity.gid(), bounding })
 }

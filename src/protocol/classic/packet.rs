@@ -5,6 +5,7 @@ use crate::domain::reply::{LogInRefusal, SignUpRefusal};
 use crate::domain::{Event, Login, Reply, SessionKey, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use memchr::memchr;
+use zeroize::Zeroizing;
 
 const DONE: u8 = 0;
 
@@ -17,7 +18,8 @@ pub fn encode_reply(reply: &Reply) -> Option<Bytes> {
         Reply::SignUpRefused(refusal) => flagged(kind::SIGN_UP, sign_up_flag(*refusal)),
         Reply::LoggedIn(key) => {
             let [a, b, c, d] = key.bytes();
-            Some(Bytes::copy_from_slice(&[kind::LOG_IN, DONE, SEPARATOR, a, b, c, d]))
+            // Wiped when it has been written.
+            Some(Bytes::from_owner(Zeroizing::new([kind::LOG_IN, DONE, SEPARATOR, a, b, c, d])))
         }
         Reply::LogInRefused(refusal) => flagged(kind::LOG_IN, log_in_flag(*refusal)),
         Reply::Contacts(contacts) if contacts.is_empty() => flagged(kind::GET_CONTACTS, 1),

@@ -4,6 +4,7 @@ use super::{SEPARATOR, kind};
 use crate::domain::request::Text;
 use crate::domain::{Request, Secret, SessionKey};
 use memchr::memchr;
+use zeroize::Zeroizing;
 
 /// A request, and the key it came with.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,12 +47,11 @@ pub fn decode(packet: &[u8]) -> Result<Decoded, Fault> {
         kind::SIGN_UP => {
             let (email, rest) = field(rest).ok_or(short)?;
             let (login, password) = field(rest).ok_or(short)?;
-            let password = Secret::new(text(password));
-            (None, Request::SignUp { email: text(email), login: text(login), password })
+            (None, Request::SignUp { email: text(email), login: text(login), password: secret(password) })
         }
         kind::LOG_IN => {
             let (login, password) = field(rest).ok_or(short)?;
-            (None, Request::LogIn { login: text(login), password: Secret::new(text(password)) })
+            (None, Request::LogIn { login: text(login), password: secret(password) })
         }
         kind::LOG_OUT | kind::GET_CONTACTS => {
             let (key, rest) = key(rest).ok_or(short)??;
@@ -74,14 +74,22 @@ pub fn decode(packet: &[u8]) -> Result<Decoded, Fault> {
     Ok(Decoded { key, request })
 }
 
-/// Writes one request, for our client. `key` is left out where the packet has no place for it.
+/// Writes one request, for our client; it is wiped when it is dropped. `key` is left out where the packet has no place for it.
 ///
 /// # Panics
 /// Never on what a person types; a field that holds CR and is not the last would end early at the server, so callers
 /// check logins and addresses first.
 #[must_use]
-pub fn encode(request: &Request, key: Option<SessionKey>) -> Vec<u8> {
-    let mut packet = Vec::new();
+pub fn encode(request: &Request, key: Option<SessionKey>) -> Zeroizing<Vec<u8>> {
+    // Room for all of it, so that it does not grow and leave a copy behind.
+    let fields = match request {
+        Request::SignUp { email, login, password } => email.len() + login.len() + password.expose().len(),
+        Request::LogIn { login, password } => login.len() + password.expose().len(),
+        Request::LogOut | Request::GetContacts => 0,
+        Request::AddContact { login } => login.len(),
+        Request::SendMessage { recipient, text } => recipient.len() + text.0.len(),
+    };
+    let mut packet = Zeroizing::new(Vec::with_capacity(1 + SessionKey::LEN + 2 + fields));
     let mut start = |kind| {
         packet.push(kind);
         if let Some(key) = key {
@@ -146,6 +154,19 @@ fn keyed_field(bytes: &[u8]) -> Option<Result<(SessionKey, &[u8]), Fault>> {
 fn text(bytes: &[u8]) -> String {
     // What is UTF-8 as it stands is looked at in larger steps.
     str::from_utf8(bytes).map_or_else(|_| String::from_utf8_lossy(bytes).into_owned(), str::to_owned)
+}
+
+/// The same text, of which no copy is left behind: the room is there before it is written.
+fn secret(bytes: &[u8]) -> Secret {
+    // At the most, each byte is one that becomes U+FFFD.
+    let mut text = String::with_capacity(bytes.len() * char::REPLACEMENT_CHARACTER.len_utf8());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if !chunk.invalid().is_empty() {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Secret::new(text)
 }
 
 #[cfg(test)]
@@ -220,6 +241,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn a_secret_is_the_text_that_it_would_be_elsewhere(bytes in any::<Vec<u8>>()) {
+            let secret = secret(&bytes);
+            prop_assert_eq!(secret.expose(), text(&bytes));
+        }
+
         #[test]
         fn what_is_written_is_read(request in any_request(), key in any::<[u8; 4]>()) {
             let key = SessionKey::new(key.map(|byte| if byte == b'\r' { 0 } else { byte }));

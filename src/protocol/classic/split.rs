@@ -111,7 +111,7 @@ mod tests {
         fn requests_that_came_together_are_taken_apart(
             requests in prop::collection::vec(any_keyed_request(), 1..8)
         ) {
-            let bytes: Vec<u8> = requests.iter().flat_map(|request| encode(request, Some(key()))).collect();
+            let bytes: Vec<u8> = requests.iter().flat_map(|request| encode(request, Some(key())).to_vec()).collect();
             prop_assert_eq!(all(&bytes), requests);
         }
 

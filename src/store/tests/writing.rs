@@ -215,3 +215,13 @@ async fn a_page_ends_where_its_limits_say() {
         assert_eq!(page.entries.first().map(|entry| entry.seq.0), (length > 0).then_some(after.wrapping_add(1)));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn in_the_place_of_an_account_that_does_not_exist_the_next_one_is_read() {
+    let (_directory, store, _committed) = open_new();
+    ann_and_bob(&store).await;
+    for (asked, found) in [("ann", Some("ann")), ("amy", Some("ann")), ("anna", Some("bob")), ("bobby", None)] {
+        let nearest = store.nearest_account(login(asked)).await.unwrap();
+        assert_eq!(nearest, store.get_account(login(found.unwrap_or(asked))).await.unwrap(), "{asked}");
+    }
+}

@@ -1,6 +1,7 @@
 //! The stage: the daemon as a child process, people with connections to it, and a folder for each scene.
 
 mod machine;
+mod memory;
 mod patience;
 mod peers;
 mod people;
@@ -8,9 +9,10 @@ mod scratch;
 mod server;
 
 pub use machine::{Somebody, as_user, is_root, not_tried, tool};
+pub use memory::Memory;
 pub use patience::{Deadline, until};
 pub use peers::{Packet, Unhurried};
-pub use people::{Peer, Person};
+pub use people::{Peer, Person, packet};
 pub use scratch::Scratch;
 pub use server::{Server, Setup};
 

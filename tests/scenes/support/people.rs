@@ -126,7 +126,13 @@ impl Peer {
     /// on a busy machine that is there before this is read.
     #[track_caller]
     pub fn log_in(&mut self, login: &str) -> [u8; 4] {
-        self.send(&packet(1, &[login, &password(login)]));
+        self.log_in_with(login, &password(login))
+    }
+
+    /// The same with another password.
+    #[track_caller]
+    pub fn log_in_with(&mut self, login: &str, password: &str) -> [u8; 4] {
+        self.send(&packet(1, &[login, password]));
         let (mut answer, mut key) = ([0; 2], [0; 5]);
         self.stream.read_exact(&mut answer).unwrap();
         assert_eq!(answer, [1, 0], "{login} is not let in");

@@ -19,7 +19,7 @@ FORBIDDEN = [
     "run-a-shell", "run-a-set-user-id-program", "run-what-it-wrote", "have-the-loader-run-what-it-wrote",
     "make-a-set-user-id-program", "have-memory-that-is-written-and-run",
     "become-root", "take-a-capability", "make-a-namespace", "make-a-user-namespace", "mount", "open-too-many-files",
-    "signal-another-process",
+    "make-room-for-a-core-file", "signal-another-process",
 ]
 # 127 is the loader's word for a program that it can't map.
 DONE, REFUSED = [("1", "0")], [("1", "1"), ("1", "127")]
