@@ -1,0 +1,117 @@
+//! What people have asked for, and what they were told: from it follows what must be there, and what may be.
+//!
+//! It is kept from the bytes on the connections. Whoever gets an answer knows that all that they asked before on that
+//! connection is done (docs/protocol-classic.md), and whoever reads a message takes it for sent.
+
+use crate::packets::{Packet, Request, next_packet, next_request};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+/// A connection, of whichever process.
+pub(crate) type ConnectionId = usize;
+
+/// One message. Its text is that of no other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Sent {
+    pub(crate) from: String,
+    pub(crate) to: String,
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Default)]
+struct Connection {
+    heard: Vec<u8>,
+    told: Vec<u8>,
+    login: Option<String>,
+    /// Asked for, and nothing says yet that it is done.
+    open: Vec<Request>,
+}
+
+/// See the module.
+#[derive(Debug, Default)]
+pub(crate) struct Ledger {
+    connections: HashMap<ConnectionId, Connection>,
+    /// With the address that was given.
+    pub(crate) accounts_asked: BTreeMap<String, String>,
+    pub(crate) accounts_told: BTreeSet<String>,
+    /// Whose list, and who is on it.
+    pub(crate) contacts_asked: BTreeSet<(String, String)>,
+    pub(crate) contacts_told: BTreeSet<(String, String)>,
+    /// What each connection has sent, in order.
+    pub(crate) sent: BTreeMap<ConnectionId, Vec<Sent>>,
+    /// The texts of messages that are known to be taken: to whoever wrote them, or to whoever has read them.
+    pub(crate) messages_told: BTreeSet<String>,
+    /// What came on each connection, in order: whose it is, and the texts.
+    pub(crate) shown: BTreeMap<ConnectionId, (String, Vec<String>)>,
+}
+
+impl Ledger {
+    /// The server was sent this.
+    pub(crate) fn heard(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let connection = self.connections.entry(id).or_default();
+        connection.heard.extend_from_slice(bytes);
+        while let Some(request) = next_request(&mut connection.heard) {
+            match &request {
+                Request::SignUp { email, login } => {
+                    self.accounts_asked.insert(login.clone(), email.clone());
+                }
+                Request::Add { login } => {
+                    let owner = connection.login.clone().expect("there is a session");
+                    self.contacts_asked.insert((owner, login.clone()));
+                }
+                Request::Message { to, text } => {
+                    let from = connection.login.clone().expect("there is a session");
+                    self.sent.entry(id).or_default().push(Sent { from, to: to.clone(), text: text.clone() });
+                }
+                Request::LogIn { .. } | Request::LogOut | Request::Contacts => {}
+            }
+            connection.open.push(request);
+        }
+    }
+
+    /// The server has sent this.
+    pub(crate) fn told(&mut self, id: ConnectionId, bytes: &[u8]) {
+        let connection = self.connections.entry(id).or_default();
+        connection.told.extend_from_slice(bytes);
+        while let Some(packet) = next_packet(&mut connection.told) {
+            let answers = |request: &Request| match packet {
+                Packet::SignedUp => matches!(request, Request::SignUp { .. }),
+                Packet::LoggedIn { .. } => matches!(request, Request::LogIn { .. }),
+                Packet::Contacts => matches!(request, Request::Contacts),
+                Packet::Added => matches!(request, Request::Add { .. }),
+                _ => false,
+            };
+            if let Packet::Message { text, .. } = &packet {
+                let login = connection.login.clone().expect("there is a session");
+                self.shown.entry(id).or_insert_with(|| (login, Vec::new())).1.push(text.clone());
+                self.messages_told.insert(text.clone());
+                continue;
+            }
+            assert!(!matches!(packet, Packet::Refused(_)), "in these scenes nobody is refused: {packet:?}");
+            if packet == Packet::News {
+                continue;
+            }
+            let answered = connection.open.iter().position(answers).expect("what is answered was asked");
+            for done in connection.open.drain(..=answered) {
+                match done {
+                    Request::SignUp { login, .. } => {
+                        self.accounts_told.insert(login);
+                    }
+                    Request::LogIn { login } => connection.login = Some(login),
+                    Request::Add { login } => {
+                        let owner = connection.login.clone().expect("there is a session");
+                        self.contacts_told.insert((owner, login));
+                    }
+                    Request::Message { text, .. } => {
+                        self.messages_told.insert(text);
+                    }
+                    Request::LogOut | Request::Contacts => {}
+                }
+            }
+        }
+    }
+
+    /// How much people were told so far.
+    pub(crate) fn promises(&self) -> usize {
+        self.accounts_told.len() + self.contacts_told.len() + self.messages_told.len()
+    }
+}

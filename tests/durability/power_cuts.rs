@@ -1,0 +1,224 @@
+//! The power is cut after something that the daemon did, anywhere from its first start to its last stop.
+
+use super::{Named, Scene};
+
+pub(crate) const SCENES: &[Named] = &[
+    ("power_cuts::what_was_acknowledged_is_there_once_wherever_the_power_is_cut", acknowledged),
+    ("power_cuts::a_disk_that_keeps_syncs_in_a_cache_is_found_out", cached),
+    ("power_cuts::without_a_sync_for_each_commit_the_newest_is_lost_and_nothing_is_damaged", normal),
+];
+
+#[cfg(target_arch = "x86_64")]
+use here::{acknowledged, cached, normal};
+#[cfg(not(target_arch = "x86_64"))]
+use not_here::{acknowledged, cached, normal};
+
+#[cfg(not(target_arch = "x86_64"))]
+mod not_here {
+    use super::Scene;
+
+    pub(crate) fn acknowledged() -> Scene {
+        Scene::NotHere("only calls of x86-64 can be read")
+    }
+    pub(crate) use {acknowledged as cached, acknowledged as normal};
+}
+
+#[cfg(target_arch = "x86_64")]
+mod here {
+    use super::Scene;
+    use crate::check::{Wrong, check};
+    use crate::daemon::signal;
+    use crate::disk::{Change, Disk, Honesty, make};
+    use crate::ledger::Ledger;
+    use crate::people::Town;
+    use crate::random::Random;
+    use crate::trace::{Event, Record};
+    use crate::{knob, scratch, seed};
+    use nix::sys::signal::Signal::{self, SIGKILL, SIGTERM};
+    use rusqlite::Connection;
+    use std::net::SocketAddr;
+    use std::path::Path;
+    use std::sync::{Mutex, OnceLock};
+    use std::thread;
+    use std::time::{Duration, Instant};
+    use tokio::runtime;
+
+    const CUTS: usize = 3000;
+    /// In the scenes that show that losses are found.
+    const CUTS_TO_LOSE: usize = 300;
+    const PEOPLE: usize = 5;
+    const PATIENCE: Duration = Duration::from_secs(60);
+    const NOT_ROOT: Scene = Scene::NotHere("only root can watch the daemon, which is not dumpable");
+
+    /// People live on this address, each in a way of their own.
+    fn live(town: &Town, address: SocketAddr, seed: u64, deeds: usize) {
+        let mut random = Random::new(seed);
+        thread::scope(|scope| {
+            for seed in std::iter::repeat_with(|| random.number()).take(PEOPLE) {
+                scope.spawn(move || town.live(address, seed, deeds, &()).unwrap());
+            }
+        });
+    }
+
+    /// Until all that was sent is filed. That is seen on a copy, so that nobody is in the daemon's way.
+    fn is_filed(state: &Path) {
+        let deadline = Instant::now() + PATIENCE;
+        let filed = || {
+            let copy = scratch();
+            for name in ["messengerd.sqlite", "messengerd.sqlite-wal"] {
+                std::fs::copy(state.join(name), copy.path().join(name)).ok()?;
+            }
+            let db = Connection::open(copy.path().join("messengerd.sqlite")).ok()?;
+            db.query_row("SELECT up_to = (SELECT max(id) FROM messages) FROM filing", [], |row| row.get(0)).ok()
+        };
+        while filed() != Some(true) {
+            assert!(Instant::now() < deadline, "messages are not filed though nobody writes");
+            thread::sleep(Duration::from_millis(100));
+        }
+    }
+
+    /// Four daemons, one after the other: in a new directory, with a quiet second between, then killed; on what that has
+    /// left, and stopped; on what that has left; and once more, with nobody there.
+    fn record(settings: &[&str], seed: u64, deeds: usize) -> Record {
+        let (folder, town, mut random) = (scratch(), Town::default(), Random::new(seed));
+        let state = folder.path().join("state");
+        let mut record = Record::of(&state);
+        let mut daemon = |deeds: usize, again: usize, end: Signal| {
+            let seeds = [random.number(), random.number()];
+            let (town, state) = (&town, &state);
+            record.watch(folder.path(), settings, move |pid, address| {
+                live(town, address, seeds[0], deeds);
+                if again > 0 {
+                    is_filed(state);
+                    live(town, address, seeds[1], again);
+                }
+                signal(pid, end);
+            });
+        };
+        daemon(deeds, deeds / 3, SIGKILL);
+        daemon(deeds / 3, 0, SIGTERM);
+        daemon(deeds / 3, 0, SIGTERM);
+        daemon(0, 0, SIGTERM);
+        record
+    }
+
+    /// What people asked for while the daemon was started, chatted with, killed and stopped.
+    fn recorded() -> &'static (Record, u64) {
+        static RECORD: OnceLock<(Record, u64)> = OnceLock::new();
+        RECORD.get_or_init(|| {
+            let seed = seed();
+            (record(&[], seed, knob("MESSENGERD_DEEDS", 60)), seed)
+        })
+    }
+
+    fn described(record: &Record) -> String {
+        let count = |wanted: fn(&Event) -> bool| record.events.iter().filter(|event| wanted(event)).count();
+        format!(
+            "{} writes, {} syncs, {} files made and {} removed, {} requests read, {} packets sent",
+            count(|event| matches!(event, Event::Disk(Change::Write { .. }))),
+            count(|event| matches!(event, Event::Disk(Change::SyncEnds { .. }))),
+            count(|event| matches!(event, Event::Disk(Change::Create { .. }))),
+            count(|event| matches!(event, Event::Disk(Change::Remove { .. }))),
+            count(|event| matches!(event, Event::Heard(..))),
+            count(|event| matches!(event, Event::Told(..))),
+        )
+    }
+
+    /// What was wrong after a cut, and where that was.
+    #[derive(Debug)]
+    struct Found {
+        #[expect(dead_code, reason = "it is printed")]
+        cut: String,
+        wrong: Wrong,
+    }
+
+    /// Cuts so often, evenly from the first event to the last, and checks what is left.
+    fn cut(record: &Record, honesty: Honesty, cuts: usize, seed: u64) -> Vec<Found> {
+        let workers = thread::available_parallelism().map_or(1, usize::from);
+        let found = Mutex::new(Vec::new());
+        thread::scope(|scope| {
+            for worker in 0..workers {
+                let found = &found;
+                scope.spawn(move || {
+                    let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                    let mut disk = Disk::with(&record.before, honesty);
+                    let (mut ledger, mut events) = (Ledger::default(), record.events.iter());
+                    for number in (worker..cuts).step_by(workers) {
+                        let mut random = Random::new(seed + number as u64);
+                        let step = record.events.len().div_ceil(cuts);
+                        let after = number * record.events.len() / cuts + random.below(step) + 1;
+                        while record.events.len() - events.len() < after
+                            && let Some(event) = events.next()
+                        {
+                            match event {
+                                Event::Disk(change) => disk.change(change),
+                                Event::Heard(connection, bytes) => ledger.heard(*connection, bytes),
+                                Event::Told(connection, bytes) => ledger.told(*connection, bytes),
+                            }
+                        }
+                        let folder = scratch();
+                        let left = disk.cut(&mut random);
+                        make(&left, folder.path());
+                        if let Err(wrong) = check(folder.path(), &ledger, &runtime) {
+                            let cut = format!("seed {}, after event {after}", seed + number as u64);
+                            if honesty == Honesty::Honest && matches!(wrong, Wrong::Broken(_)) {
+                                // As it was before it was opened.
+                                let folder = folder.keep();
+                                make(&left, &folder);
+                                eprintln!("power cut, {cut}: {wrong:?}; see {}", folder.display());
+                            }
+                            found.lock().unwrap().push(Found { cut, wrong });
+                        }
+                    }
+                });
+            }
+        });
+        found.into_inner().unwrap()
+    }
+
+    fn tell(what: &str, record: &Record, cuts: usize, seed: u64, found: &[Found]) {
+        let lost = found.iter().filter(|found| matches!(found.wrong, Wrong::Lost(_))).count();
+        let broken = found.len() - lost;
+        eprintln!(
+            "power cuts, {what}: seed {seed}; {}; {cuts} cuts; {lost} have lost what was acknowledged, {broken} broke something",
+            described(record)
+        );
+    }
+
+    pub(crate) fn acknowledged() -> Scene {
+        if !crate::is_root() {
+            return NOT_ROOT;
+        }
+        let (record, seed) = recorded();
+        let cuts = knob("MESSENGERD_POWER_CUTS", CUTS);
+        let found = cut(record, Honesty::Honest, cuts, *seed);
+        tell("on an honest disk", record, cuts, *seed, &found);
+        assert!(found.is_empty(), "{} of {cuts} went wrong, the first: {:?}", found.len(), found[0]);
+        Scene::Played
+    }
+
+    pub(crate) fn cached() -> Scene {
+        if !crate::is_root() {
+            return NOT_ROOT;
+        }
+        let (record, seed) = recorded();
+        let found = cut(record, Honesty::Cached, CUTS_TO_LOSE, *seed);
+        tell("on a disk that syncs into a cache", record, CUTS_TO_LOSE, *seed, &found);
+        assert!(found.iter().any(|found| matches!(found.wrong, Wrong::Lost(_))), "no loss is found");
+        Scene::Played
+    }
+
+    pub(crate) fn normal() -> Scene {
+        if !crate::is_root() {
+            return NOT_ROOT;
+        }
+        let seed = seed();
+        let record = record(&["store.synchronous=normal"], seed, 30);
+        let found = cut(&record, Honesty::Honest, CUTS_TO_LOSE, seed);
+        tell("with store.synchronous=normal", &record, CUTS_TO_LOSE, seed, &found);
+        assert!(found.iter().any(|found| matches!(found.wrong, Wrong::Lost(_))), "no loss is found");
+        let broken = found.iter().find(|found| matches!(found.wrong, Wrong::Broken(_)));
+        assert!(broken.is_none(), "more than that went wrong: {broken:?}");
+        Scene::Played
+    }
+}

@@ -1,0 +1,311 @@
+//! The real daemon under ptrace(2), and a record of what it does: to the files of its state directory, and on its
+//! connections, in the order in which that can be seen from outside.
+//!
+//! A write counts from its beginning, for from then on the disk may have it; a sync from its end; and what is sent, from its
+//! beginning, for from then on somebody may read it. The daemon is not dumpable, so only root can watch it.
+
+use crate::daemon;
+use crate::disk::{Change, FileId, Synced, files_in, is_memory};
+use crate::ledger::ConnectionId;
+use nix::libc::{self, c_long, user_regs_struct};
+use nix::sys::ptrace::{self, Options};
+use nix::sys::signal::Signal;
+use nix::sys::uio::{RemoteIoVec, process_vm_readv};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+use std::collections::{BTreeMap, HashMap};
+use std::ffi::OsString;
+use std::io::IoSliceMut;
+use std::net::SocketAddr;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Something that was seen.
+#[derive(Debug, Clone)]
+pub(crate) enum Event {
+    Disk(Change),
+    Heard(ConnectionId, Vec<u8>),
+    Told(ConnectionId, Vec<u8>),
+}
+
+/// All that daemons did on one state directory, one after the other.
+pub(crate) struct Record {
+    /// What was there before.
+    pub(crate) before: Vec<(String, Vec<u8>)>,
+    pub(crate) events: Vec<Event>,
+    directory: PathBuf,
+    /// By name. The first files are those that were there before.
+    names: BTreeMap<String, FileId>,
+    files: usize,
+    connections: usize,
+}
+
+/// What a descriptor of the daemon is.
+#[derive(Debug, Clone, Copy)]
+enum Descriptor {
+    Directory,
+    File(FileId),
+    /// Files of shared memory.
+    Memory,
+    Connection(ConnectionId),
+}
+
+/// A call that a thread is in: its number and arguments.
+#[derive(Debug, Clone, Copy)]
+struct Call {
+    number: c_long,
+    arguments: [u64; 4],
+}
+
+/// One daemon.
+struct Watch<'a> {
+    record: &'a mut Record,
+    descriptors: HashMap<u64, Descriptor>,
+    /// Each thread that was seen, and the call that it is in.
+    threads: HashMap<Pid, Option<Call>>,
+    leader: Pid,
+}
+
+/// The child's side: lets its parent watch it, and turns into the daemon.
+pub(crate) fn become_watched(words: &[String]) -> ! {
+    ptrace::traceme().expect("a parent may trace its child");
+    let error = Command::new(&words[0]).args(&words[1..]).exec();
+    panic!("{}: {error}", words[0]);
+}
+
+impl Record {
+    /// Of what daemons will do on this state directory.
+    pub(crate) fn of(directory: &Path) -> Self {
+        let before = if directory.exists() { files_in(directory) } else { Vec::new() };
+        let names = before.iter().enumerate().map(|(file, (name, _))| (name.clone(), file)).collect();
+        let files = before.len();
+        Self { before, events: Vec::new(), directory: directory.to_owned(), names, files, connections: 0 }
+    }
+
+    /// Starts a daemon, watches it until it has ended, and plays with it meanwhile, on another thread: with its address,
+    /// or with none if it has ended before it listened.
+    pub(crate) fn watch(&mut self, scratch: &Path, settings: &[&str], play: impl FnOnce(Pid, SocketAddr) + Send) {
+        let mut words: Vec<OsString> = vec![std::env::current_exe().unwrap().into(), "as".into(), "watched".into()];
+        words.extend(daemon::words(scratch, settings));
+        // From this thread: it is its children's tracer.
+        let (child, says) = daemon::spawn(&words);
+        let leader = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let first = waitpid(leader, Some(WaitPidFlag::__WALL)).unwrap();
+        assert_eq!(first, WaitStatus::Stopped(leader, Signal::SIGTRAP), "it has not begun");
+        // It dies with us, and its threads are watched from their beginning.
+        let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_EXITKILL;
+        ptrace::setoptions(leader, options).unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(move || says.address().map(|address| play(leader, address)));
+            ptrace::syscall(leader, None).unwrap();
+            let threads = HashMap::from([(leader, None)]);
+            Watch { record: self, descriptors: HashMap::new(), threads, leader }.until_the_end();
+        });
+    }
+}
+
+impl Watch<'_> {
+    fn until_the_end(mut self) {
+        // Of this thread's children only: other scenes have theirs.
+        let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
+        loop {
+            let (thread, signal) = match waitpid(None, Some(flags)).unwrap() {
+                WaitStatus::PtraceSyscall(thread) => {
+                    self.at_a_call(thread);
+                    (thread, None)
+                }
+                WaitStatus::Stopped(thread, signal) => {
+                    // A new thread begins with this.
+                    let begins = self.threads.insert(thread, None).is_none() && signal == Signal::SIGSTOP;
+                    (thread, (!begins).then_some(signal))
+                }
+                WaitStatus::PtraceEvent(thread, ..) => (thread, None),
+                WaitStatus::Exited(thread, _) | WaitStatus::Signaled(thread, ..) => {
+                    self.threads.remove(&thread);
+                    if thread == self.leader {
+                        return;
+                    }
+                    continue;
+                }
+                other => panic!("nobody stops so: {other:?}"),
+            };
+            // If it was killed meanwhile, its end is the next to be heard of it.
+            let _ = ptrace::syscall(thread, signal);
+        }
+    }
+
+    fn at_a_call(&mut self, thread: Pid) {
+        let Ok(registers) = ptrace::getregs(thread) else { return };
+        match self.threads.insert(thread, None).flatten() {
+            Some(call) => self.ends(thread, call, registers.rax.cast_signed()),
+            None => {
+                let call = call(&registers);
+                self.begins(thread, call);
+                self.threads.insert(thread, Some(call));
+            }
+        }
+    }
+
+    fn see(&mut self, event: Event) {
+        self.record.events.push(event);
+    }
+
+    fn descriptor(&self, call: Call) -> Option<Descriptor> {
+        self.descriptors.get(&call.arguments[0]).copied()
+    }
+
+    fn begins(&mut self, thread: Pid, call: Call) {
+        let [_, address, length, offset] = call.arguments;
+        match (call.number, self.descriptor(call)) {
+            (libc::SYS_close, _) => {
+                self.descriptors.remove(&call.arguments[0]);
+            }
+            (libc::SYS_pwrite64, Some(Descriptor::File(file))) => {
+                let data = memory(thread, address, length).into();
+                self.see(Event::Disk(Change::Write { file, offset: size(offset), data }));
+            }
+            (libc::SYS_ftruncate, Some(Descriptor::File(file))) => {
+                self.see(Event::Disk(Change::Resize { file, size: size(address) }));
+            }
+            (libc::SYS_fsync | libc::SYS_fdatasync, Some(descriptor)) => {
+                let of = match descriptor {
+                    Descriptor::File(file) => Synced::File(file),
+                    Descriptor::Directory => Synced::Directory,
+                    other => panic!("nobody syncs {other:?}"),
+                };
+                self.see(Event::Disk(Change::SyncBegins { by: thread.as_raw(), of }));
+            }
+            (libc::SYS_sendto | libc::SYS_write, Some(Descriptor::Connection(connection))) => {
+                let bytes = memory(thread, address, length);
+                self.see(Event::Told(connection, bytes));
+            }
+            (number, Some(descriptor)) => {
+                let unknown = UNKNOWN.iter().find(|(unknown, _)| *unknown == number);
+                let memory = matches!(descriptor, Descriptor::Memory);
+                assert!(unknown.is_none() || memory, "the model does not know {unknown:?} of {descriptor:?}");
+            }
+            _ => {}
+        }
+    }
+
+    fn ends(&mut self, thread: Pid, call: Call, result: i64) {
+        let [descriptor, second, third, _] = call.arguments;
+        if result < 0 {
+            let changes = [libc::SYS_pwrite64, libc::SYS_ftruncate, libc::SYS_fsync, libc::SYS_fdatasync];
+            assert!(!changes.contains(&call.number) || self.descriptor(call).is_none(), "{call:?} has failed: {result}");
+            return;
+        }
+        match call.number {
+            libc::SYS_openat => self.opened(result.cast_unsigned(), third),
+            libc::SYS_accept4 => {
+                let connection = self.record.connections;
+                self.record.connections += 1;
+                self.descriptors.insert(result.cast_unsigned(), Descriptor::Connection(connection));
+            }
+            libc::SYS_recvfrom | libc::SYS_read => {
+                if let Some(Descriptor::Connection(connection)) = self.descriptor(call) {
+                    let bytes = memory(thread, second, result.cast_unsigned());
+                    self.see(Event::Heard(connection, bytes));
+                }
+            }
+            libc::SYS_pwrite64 if self.descriptor(call).is_some() => assert_eq!(result.cast_unsigned(), third),
+            libc::SYS_fsync | libc::SYS_fdatasync if self.descriptor(call).is_some() => {
+                self.see(Event::Disk(Change::SyncEnds { by: thread.as_raw() }));
+            }
+            libc::SYS_unlink => self.removed(&path(thread, descriptor)),
+            libc::SYS_rename => self.renamed(&path(thread, descriptor), &path(thread, second)),
+            _ => {}
+        }
+    }
+
+    /// The name of a file of the state directory.
+    fn name(&self, path: &Path) -> Option<String> {
+        let name = path.strip_prefix(&self.record.directory).ok()?.to_str().unwrap();
+        (!name.is_empty()).then(|| name.to_owned())
+    }
+
+    fn opened(&mut self, descriptor: u64, flags: u64) {
+        let link = format!("/proc/{}/fd/{descriptor}", self.leader);
+        let path = std::fs::read_link(&link).unwrap_or_else(|error| panic!("{link}: {error}"));
+        let kind = match self.name(&path) {
+            None if path == self.record.directory => Descriptor::Directory,
+            None => return,
+            Some(name) if is_memory(&name) => Descriptor::Memory,
+            Some(name) => {
+                assert!(flags & u64::from(libc::O_TRUNC.cast_unsigned()) == 0, "the model does not know O_TRUNC");
+                let record = &mut *self.record;
+                let known = record.names.get(&name).copied();
+                let file = known.unwrap_or_else(|| {
+                    let file = record.files;
+                    record.files += 1;
+                    record.names.insert(name.clone(), file);
+                    record.events.push(Event::Disk(Change::Create { name, file }));
+                    file
+                });
+                Descriptor::File(file)
+            }
+        };
+        self.descriptors.insert(descriptor, kind);
+    }
+
+    fn removed(&mut self, path: &Path) {
+        let Some(name) = self.name(path).filter(|name| !is_memory(name)) else { return };
+        self.record.names.remove(&name).expect("it was there");
+        self.see(Event::Disk(Change::Remove { name }));
+    }
+
+    fn renamed(&mut self, from: &Path, to: &Path) {
+        let (Some(from), Some(to)) = (self.name(from), self.name(to)) else { return };
+        let file = self.record.names.remove(&from).expect("it was there");
+        self.record.names.insert(to.clone(), file);
+        self.see(Event::Disk(Change::Rename { from, to }));
+    }
+}
+
+/// What would change a file, and is not made use of so far.
+const UNKNOWN: [(c_long, &str); 11] = [
+    (libc::SYS_write, "write"),
+    (libc::SYS_writev, "writev"),
+    (libc::SYS_pwritev, "pwritev"),
+    (libc::SYS_pwritev2, "pwritev2"),
+    (libc::SYS_fallocate, "fallocate"),
+    (libc::SYS_sync_file_range, "sync_file_range"),
+    (libc::SYS_copy_file_range, "copy_file_range"),
+    (libc::SYS_sendfile, "sendfile"),
+    (libc::SYS_sendmsg, "sendmsg"),
+    (libc::SYS_dup, "dup"),
+    (libc::SYS_dup3, "dup3"),
+];
+
+/// As x86-64 passes it.
+fn call(registers: &user_regs_struct) -> Call {
+    let arguments = [registers.rdi, registers.rsi, registers.rdx, registers.r10];
+    Call { number: registers.orig_rax.cast_signed(), arguments }
+}
+
+fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap()
+}
+
+/// What stands there in the daemon's memory.
+fn memory(thread: Pid, address: u64, length: u64) -> Vec<u8> {
+    let mut bytes = vec![0; size(length)];
+    let from = [RemoteIoVec { base: size(address), len: size(length) }];
+    let read = process_vm_readv(thread, &mut [IoSliceMut::new(&mut bytes)], &from).unwrap();
+    assert_eq!(read, bytes.len());
+    bytes
+}
+
+/// A path that ends with a zero, within a page or the next.
+fn path(thread: Pid, address: u64) -> PathBuf {
+    let mut bytes = Vec::new();
+    for address in address.. {
+        match memory(thread, address, 1)[0] {
+            0 => break,
+            byte => bytes.push(byte),
+        }
+    }
+    PathBuf::from(String::from_utf8(bytes).unwrap())
+}
+
