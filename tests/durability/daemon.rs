@@ -14,7 +14,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The daemon's program and arguments: on a free port of the loopback interface, with hashes that cost little.
 pub(crate) fn words(scratch: &Path, settings: &[&str]) -> Vec<OsString> {
-    let mut words = vec![OsString::from(env!("CARGO_BIN_EXE_messengerd")), "--root".into(), scratch.join("root").into()];
+    let mut words =
+        vec![OsString::from(env!("CARGO_BIN_EXE_messengerd")), "--root".into(), scratch.join("root").into()];
     let state = format!("state.directory={}", scratch.join("state").display());
     let ours = [
         "listen.classic=127.0.0.1:0",

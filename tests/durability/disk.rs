@@ -108,8 +108,7 @@ impl Disk {
     /// Files that are there from the beginning have the first numbers, in this order.
     pub(crate) fn with(files: &[(String, Vec<u8>)], honesty: Honesty) -> Self {
         let names = files.iter().enumerate().map(|(file, (name, _))| (name.clone(), file)).collect();
-        let files =
-            files.iter().map(|(_, there)| File { there: there.clone(), pending: Pending::default() }).collect();
+        let files = files.iter().map(|(_, there)| File { there: there.clone(), pending: Pending::default() }).collect();
         Self { honesty, files, names, pending: Pending::default(), syncs: HashMap::new() }
     }
 

@@ -9,12 +9,17 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 /// A connection, of whichever process.
 pub(crate) type ConnectionId = usize;
 
+/// Where a message stands among all that were asked for.
+pub(crate) type Asked = usize;
+
 /// One message. Its text is that of no other.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Sent {
+#[derive(Debug)]
+pub(crate) struct Message {
     pub(crate) from: String,
     pub(crate) to: String,
     pub(crate) text: String,
+    /// It is known to be taken: to whoever wrote it, or to whoever has read it.
+    pub(crate) is_told: bool,
 }
 
 #[derive(Debug, Default)]
@@ -36,12 +41,13 @@ pub(crate) struct Ledger {
     /// Whose list, and who is on it.
     pub(crate) contacts_asked: BTreeSet<(String, String)>,
     pub(crate) contacts_told: BTreeSet<(String, String)>,
+    /// All messages, in the order in which they were asked for.
+    pub(crate) messages: Vec<Message>,
+    by_text: HashMap<String, Asked>,
     /// What each connection has sent, in order.
-    pub(crate) sent: BTreeMap<ConnectionId, Vec<Sent>>,
-    /// The texts of messages that are known to be taken: to whoever wrote them, or to whoever has read them.
-    pub(crate) messages_told: BTreeSet<String>,
-    /// What came on each connection, in order: whose it is, and the texts.
-    pub(crate) shown: BTreeMap<ConnectionId, (String, Vec<String>)>,
+    pub(crate) sent: BTreeMap<ConnectionId, Vec<Asked>>,
+    /// What came on each connection, in order, and to whom.
+    pub(crate) shown: BTreeMap<ConnectionId, (String, Vec<Asked>)>,
 }
 
 impl Ledger {
@@ -60,7 +66,12 @@ impl Ledger {
                 }
                 Request::Message { to, text } => {
                     let from = connection.login.clone().expect("there is a session");
-                    self.sent.entry(id).or_default().push(Sent { from, to: to.clone(), text: text.clone() });
+                    let asked = self.messages.len();
+                    self.sent.entry(id).or_default().push(asked);
+                    let twice = self.by_text.insert(text.clone(), asked);
+                    assert_eq!(twice, None, "a text that was not there before: {text:?}");
+                    let (to, text) = (to.clone(), text.clone());
+                    self.messages.push(Message { from, to, text, is_told: false });
                 }
                 Request::LogIn { .. } | Request::LogOut | Request::Contacts => {}
             }
@@ -82,8 +93,9 @@ impl Ledger {
             };
             if let Packet::Message { text, .. } = &packet {
                 let login = connection.login.clone().expect("there is a session");
-                self.shown.entry(id).or_insert_with(|| (login, Vec::new())).1.push(text.clone());
-                self.messages_told.insert(text.clone());
+                let asked = self.by_text[text];
+                self.messages[asked].is_told = true;
+                self.shown.entry(id).or_insert_with(|| (login, Vec::new())).1.push(asked);
                 continue;
             }
             assert!(!matches!(packet, Packet::Refused(_)), "in these scenes nobody is refused: {packet:?}");
@@ -102,7 +114,7 @@ impl Ledger {
                         self.contacts_told.insert((owner, login));
                     }
                     Request::Message { text, .. } => {
-                        self.messages_told.insert(text);
+                        self.messages[self.by_text[&text]].is_told = true;
                     }
                     Request::LogOut | Request::Contacts => {}
                 }
@@ -110,8 +122,14 @@ impl Ledger {
         }
     }
 
+    /// The message with this text.
+    pub(crate) fn find(&self, text: &str) -> Option<Asked> {
+        self.by_text.get(text).copied()
+    }
+
     /// How much people were told so far.
     pub(crate) fn promises(&self) -> usize {
-        self.accounts_told.len() + self.contacts_told.len() + self.messages_told.len()
+        let messages = self.messages.iter().filter(|message| message.is_told).count();
+        self.accounts_told.len() + self.contacts_told.len() + messages
     }
 }

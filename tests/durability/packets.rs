@@ -16,10 +16,15 @@ pub(crate) enum Request {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Packet {
     SignedUp,
-    LoggedIn { key: [u8; 4] },
+    LoggedIn {
+        key: [u8; 4],
+    },
     Contacts,
     Added,
-    Message { from: String, text: String },
+    Message {
+        from: String,
+        text: String,
+    },
     News,
     /// An answer that is not the good one.
     Refused(u8),

@@ -38,13 +38,7 @@ impl Town {
     }
 
     /// A life on one connection, and on those that follow it. It ends after so many deeds, or with the server.
-    pub(crate) fn live(
-        &self,
-        address: SocketAddr,
-        seed: u64,
-        deeds: usize,
-        witness: &dyn Witness,
-    ) -> io::Result<()> {
+    pub(crate) fn live(&self, address: SocketAddr, seed: u64, deeds: usize, witness: &dyn Witness) -> io::Result<()> {
         let mut random = Random::new(seed);
         let mut left = deeds;
         while left > 0 {
@@ -71,12 +65,7 @@ struct Person<'a> {
 
 impl<'a> Person<'a> {
     /// Somebody new, or somebody who is there already, perhaps on another connection.
-    fn arrive(
-        town: &'a Town,
-        address: SocketAddr,
-        witness: &'a dyn Witness,
-        random: &mut Random,
-    ) -> io::Result<Self> {
+    fn arrive(town: &'a Town, address: SocketAddr, witness: &'a dyn Witness, random: &mut Random) -> io::Result<Self> {
         let people = town.people();
         let is_new = people.len() < 3 || random.percent(30);
         let login = if is_new {
@@ -86,8 +75,7 @@ impl<'a> Person<'a> {
         };
         let connection = town.connections.fetch_add(1, Relaxed);
         let stream = connect(address)?;
-        let mut person =
-            Person { town, witness, connection, stream, bytes: Vec::new(), login, key: [0; 4] };
+        let mut person = Person { town, witness, connection, stream, bytes: Vec::new(), login, key: [0; 4] };
         if is_new {
             person.ask(&sign_up(&person.login))?;
             person.town.signed_up.lock().unwrap().push(person.login.clone());

@@ -26,7 +26,7 @@ mod not_here {
 #[cfg(target_arch = "x86_64")]
 mod here {
     use super::Scene;
-    use crate::check::{Wrong, check};
+    use crate::check::{Broken, Lost, check};
     use crate::daemon::signal;
     use crate::disk::{Change, Disk, Honesty, make};
     use crate::ledger::Ledger;
@@ -36,6 +36,7 @@ mod here {
     use crate::{knob, scratch, seed};
     use nix::sys::signal::Signal::{self, SIGKILL, SIGTERM};
     use rusqlite::Connection;
+    use std::collections::BTreeMap;
     use std::net::SocketAddr;
     use std::path::Path;
     use std::sync::{Mutex, OnceLock};
@@ -126,19 +127,19 @@ mod here {
 
     /// What was wrong after a cut, and where that was.
     #[derive(Debug)]
-    struct Found {
-        #[expect(dead_code, reason = "it is printed")]
+    struct Wrong {
         cut: String,
-        wrong: Wrong,
+        found: Result<Lost, Broken>,
+        left: BTreeMap<String, Vec<u8>>,
     }
 
     /// Cuts so often, evenly from the first event to the last, and checks what is left.
-    fn cut(record: &Record, honesty: Honesty, cuts: usize, seed: u64) -> Vec<Found> {
+    fn cut(record: &Record, honesty: Honesty, cuts: usize, seed: u64) -> Vec<Wrong> {
         let workers = thread::available_parallelism().map_or(1, usize::from);
-        let found = Mutex::new(Vec::new());
+        let wrong = Mutex::new(Vec::new());
         thread::scope(|scope| {
             for worker in 0..workers {
-                let found = &found;
+                let wrong = &wrong;
                 scope.spawn(move || {
                     let runtime = runtime::Builder::new_current_thread().enable_all().build().unwrap();
                     let mut disk = Disk::with(&record.before, honesty);
@@ -159,30 +160,37 @@ mod here {
                         let folder = scratch();
                         let left = disk.cut(&mut random);
                         make(&left, folder.path());
-                        if let Err(wrong) = check(folder.path(), &ledger, &runtime) {
-                            let cut = format!("seed {}, after event {after}", seed + number as u64);
-                            if honesty == Honesty::Honest && matches!(wrong, Wrong::Broken(_)) {
-                                // As it was before it was opened.
-                                let folder = folder.keep();
-                                make(&left, &folder);
-                                eprintln!("power cut, {cut}: {wrong:?}; see {}", folder.display());
-                            }
-                            found.lock().unwrap().push(Found { cut, wrong });
+                        let checked = check(folder.path(), &ledger, &runtime);
+                        if checked == Ok(Lost::new()) {
+                            continue;
                         }
+                        let cut = format!("seed {}, after event {after}", seed + number as u64);
+                        wrong.lock().unwrap().push(Wrong { cut, found: checked, left });
                     }
                 });
             }
         });
-        found.into_inner().unwrap()
+        wrong.into_inner().unwrap()
     }
 
-    fn tell(what: &str, record: &Record, cuts: usize, seed: u64, found: &[Found]) {
-        let lost = found.iter().filter(|found| matches!(found.wrong, Wrong::Lost(_))).count();
-        let broken = found.len() - lost;
+    /// Says what came of it; how often something was lost, and how often more than that went wrong.
+    fn tell(what: &str, record: &Record, cuts: usize, seed: u64, wrong: &[Wrong]) -> (usize, usize) {
+        let lost = wrong.iter().filter(|wrong| wrong.found.is_ok()).count();
+        let broken = wrong.len() - lost;
+        let recorded = described(record);
         eprintln!(
-            "power cuts, {what}: seed {seed}; {}; {cuts} cuts; {lost} have lost what was acknowledged, {broken} broke something",
-            described(record)
+            "power cuts, {what}: {recorded}; seed {seed}, {cuts} cuts; {lost} lost something, {broken} broke something"
         );
+        (lost, broken)
+    }
+
+    /// The first of these, with the files as they were before they were opened.
+    fn show(wrong: &[Wrong], is_it: impl Fn(&Wrong) -> bool) {
+        if let Some(Wrong { cut, found, left }) = wrong.iter().find(|wrong| is_it(wrong)) {
+            let folder = scratch().keep();
+            make(left, &folder);
+            panic!("{} cuts went wrong, one of them: {cut}: {found:?}; see {}", wrong.len(), folder.display());
+        }
     }
 
     pub(crate) fn acknowledged() -> Scene {
@@ -191,9 +199,9 @@ mod here {
         }
         let (record, seed) = recorded();
         let cuts = knob("MESSENGERD_POWER_CUTS", CUTS);
-        let found = cut(record, Honesty::Honest, cuts, *seed);
-        tell("on an honest disk", record, cuts, *seed, &found);
-        assert!(found.is_empty(), "{} of {cuts} went wrong, the first: {:?}", found.len(), found[0]);
+        let wrong = cut(record, Honesty::Honest, cuts, *seed);
+        tell("on an honest disk", record, cuts, *seed, &wrong);
+        show(&wrong, |_| true);
         Scene::Played
     }
 
@@ -202,9 +210,9 @@ mod here {
             return NOT_ROOT;
         }
         let (record, seed) = recorded();
-        let found = cut(record, Honesty::Cached, CUTS_TO_LOSE, *seed);
-        tell("on a disk that syncs into a cache", record, CUTS_TO_LOSE, *seed, &found);
-        assert!(found.iter().any(|found| matches!(found.wrong, Wrong::Lost(_))), "no loss is found");
+        let wrong = cut(record, Honesty::Cached, CUTS_TO_LOSE, *seed);
+        let (lost, broken) = tell("on a disk that syncs into a cache", record, CUTS_TO_LOSE, *seed, &wrong);
+        assert!(lost > 0 && broken > 0, "what such a disk does is not found");
         Scene::Played
     }
 
@@ -214,11 +222,10 @@ mod here {
         }
         let seed = seed();
         let record = record(&["store.synchronous=normal"], seed, 30);
-        let found = cut(&record, Honesty::Honest, CUTS_TO_LOSE, seed);
-        tell("with store.synchronous=normal", &record, CUTS_TO_LOSE, seed, &found);
-        assert!(found.iter().any(|found| matches!(found.wrong, Wrong::Lost(_))), "no loss is found");
-        let broken = found.iter().find(|found| matches!(found.wrong, Wrong::Broken(_)));
-        assert!(broken.is_none(), "more than that went wrong: {broken:?}");
+        let wrong = cut(&record, Honesty::Honest, CUTS_TO_LOSE, seed);
+        let (lost, _) = tell("with store.synchronous=normal", &record, CUTS_TO_LOSE, seed, &wrong);
+        assert!(lost > 0, "no loss is found");
+        show(&wrong, |wrong| wrong.found.is_err());
         Scene::Played
     }
 }

@@ -193,7 +193,10 @@ impl Watch<'_> {
         let [descriptor, second, third, _] = call.arguments;
         if result < 0 {
             let changes = [libc::SYS_pwrite64, libc::SYS_ftruncate, libc::SYS_fsync, libc::SYS_fdatasync];
-            assert!(!changes.contains(&call.number) || self.descriptor(call).is_none(), "{call:?} has failed: {result}");
+            assert!(
+                !changes.contains(&call.number) || self.descriptor(call).is_none(),
+                "{call:?} has failed: {result}"
+            );
             return;
         }
         match call.number {
@@ -308,4 +311,3 @@ fn path(thread: Pid, address: u64) -> PathBuf {
     }
     PathBuf::from(String::from_utf8(bytes).unwrap())
 }
-
