@@ -141,14 +141,23 @@ impl Disk {
                 (Synced::File(file), end) => {
                     let file = &mut self.files[file];
                     for content in file.pending.sync(end, self.honesty) {
-                        match content {
-                            Content::Write { offset, data } => write(&mut file.there, offset, &data, |_| 0),
-                            Content::Resize(size) => file.there.resize(size, 0),
-                        }
+                        file.take(content);
                     }
                 }
             },
         }
+    }
+
+    /// What everybody sees while the power is on.
+    pub(crate) fn all(&self) -> BTreeMap<String, Vec<u8>> {
+        let mut names = self.names.clone();
+        self.pending.changes.iter().for_each(|name| name.change(&mut names));
+        let content = |file: FileId| {
+            let mut file = self.files[file].clone();
+            std::mem::take(&mut file.pending.changes).into_iter().for_each(|content| file.take(content));
+            file.there
+        };
+        names.into_iter().map(|(name, file)| (name, content(file))).collect()
     }
 
     /// What is there when the power comes back.
@@ -201,6 +210,13 @@ impl Luck {
 }
 
 impl File {
+    fn take(&mut self, content: Content) {
+        match content {
+            Content::Write { offset, data } => write(&mut self.there, offset, &data, |_| 0),
+            Content::Resize(size) => self.there.resize(size, 0),
+        }
+    }
+
     fn cut(&self, luck: Luck, random: &mut Random) -> Vec<u8> {
         let pending = &self.pending.changes;
         let mut there = self.there.clone();

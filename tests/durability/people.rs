@@ -37,6 +37,11 @@ impl Town {
         self.signed_up.lock().unwrap().clone()
     }
 
+    /// How much was written so far.
+    pub(crate) fn so_far(&self) -> usize {
+        self.numbers.load(Relaxed)
+    }
+
     /// A life on one connection, and on those that follow it. It ends after so many deeds, or with the server.
     pub(crate) fn live(&self, address: SocketAddr, seed: u64, deeds: usize, witness: &dyn Witness) -> io::Result<()> {
         let mut random = Random::new(seed);
@@ -149,7 +154,7 @@ impl<'a> Person<'a> {
     /// To somebody, now and then to themselves; seldom something long, which does not fit into a page.
     fn write(&mut self, random: &mut Random) -> io::Result<()> {
         let to = random.one_of(&self.town.people()).clone();
-        let length = if random.percent(3) { random.below(9000) } else { random.below(120) };
+        let length = if random.percent(5) { random.below(9000) } else { random.below(120) };
         let text = format!("{} {}\n", self.town.numbers.fetch_add(1, Relaxed), "x".repeat(length));
         self.say(&self.request(6, &[&to, &text]))
     }

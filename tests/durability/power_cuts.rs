@@ -34,9 +34,10 @@ mod here {
     use crate::random::Random;
     use crate::trace::{Event, Record};
     use crate::{knob, scratch, seed};
-    use nix::sys::signal::Signal::{self, SIGKILL, SIGTERM};
+    use nix::sys::signal::Signal::{SIGKILL, SIGTERM};
+    use nix::unistd::Pid;
     use rusqlite::Connection;
-    use std::collections::BTreeMap;
+    use std::collections::{BTreeMap, BTreeSet};
     use std::net::SocketAddr;
     use std::path::Path;
     use std::sync::{Mutex, OnceLock};
@@ -44,11 +45,12 @@ mod here {
     use std::time::{Duration, Instant};
     use tokio::runtime;
 
-    const CUTS: usize = 3000;
+    const CUTS: usize = 2000;
     /// In the scenes that show that losses are found.
     const CUTS_TO_LOSE: usize = 300;
     const PEOPLE: usize = 5;
     const PATIENCE: Duration = Duration::from_secs(60);
+    const DATABASE: &str = "messengerd.sqlite";
     const NOT_ROOT: Scene = Scene::NotHere("only root can watch the daemon, which is not dumpable");
 
     /// People live on this address, each in a way of their own.
@@ -78,28 +80,47 @@ mod here {
         }
     }
 
-    /// Four daemons, one after the other: in a new directory, with a quiet second between, then killed; on what that has
-    /// left, and stopped; on what that has left; and once more, with nobody there.
+    /// People live there until the daemon is killed, which is when they have written so much more.
+    fn live_until_killed(town: &Town, address: SocketAddr, seed: u64, much: usize, pid: Pid) {
+        let (before, deadline) = (town.so_far(), Instant::now() + PATIENCE);
+        thread::scope(|scope| {
+            for person in 0..PEOPLE as u64 {
+                scope.spawn(move || town.live(address, seed + person, usize::MAX, &()).expect_err("it was killed"));
+            }
+            while town.so_far() < before + much {
+                assert!(Instant::now() < deadline, "nobody writes any more");
+                thread::yield_now();
+            }
+            signal(pid, SIGKILL);
+        });
+    }
+
+    /// Four daemons, one after the other: in a new directory, with a quiet second between, then killed under way; on what
+    /// that has left, and stopped; on what that has left; and once more, with nobody there.
     fn record(settings: &[&str], seed: u64, deeds: usize) -> Record {
         let (folder, town, mut random) = (scratch(), Town::default(), Random::new(seed));
         let state = folder.path().join("state");
         let mut record = Record::of(&state);
-        let mut daemon = |deeds: usize, again: usize, end: Signal| {
-            let seeds = [random.number(), random.number()];
-            let (town, state) = (&town, &state);
-            record.watch(folder.path(), settings, move |pid, address| {
-                live(town, address, seeds[0], deeds);
-                if again > 0 {
-                    is_filed(state);
-                    live(town, address, seeds[1], again);
+        let mut seeds = std::iter::repeat_with(|| random.number() / 2);
+        let [first, second, third, fourth] = std::array::from_fn(|_| seeds.next().unwrap_or_default());
+        record.watch(folder.path(), settings, |pid, address| {
+            // Until the log was put back once, while they live: until then the database has its first page only.
+            let database = state.join(DATABASE);
+            for round in 0.. {
+                live(&town, address, first + round, deeds);
+                if std::fs::metadata(&database).unwrap().len() > 4096 {
+                    break;
                 }
-                signal(pid, end);
+            }
+            is_filed(&state);
+            live_until_killed(&town, address, second, 5 * deeds, pid);
+        });
+        for (seed, deeds) in [(third, deeds), (fourth, deeds), (0, 0)] {
+            record.watch(folder.path(), settings, |pid, address| {
+                live(&town, address, seed, deeds);
+                signal(pid, SIGTERM);
             });
-        };
-        daemon(deeds, deeds / 3, SIGKILL);
-        daemon(deeds / 3, 0, SIGTERM);
-        daemon(deeds / 3, 0, SIGTERM);
-        daemon(0, 0, SIGTERM);
+        }
         record
     }
 
@@ -108,15 +129,39 @@ mod here {
         static RECORD: OnceLock<(Record, u64)> = OnceLock::new();
         RECORD.get_or_init(|| {
             let seed = seed();
-            (record(&[], seed, knob("MESSENGERD_DEEDS", 60)), seed)
+            (record(&[], seed, knob("MESSENGERD_DEEDS", 20)), seed)
         })
+    }
+
+    /// Writes into a file while the daemon serves: somebody is told something before it, and after.
+    fn writes_while_serving(record: &Record, name: &str) -> usize {
+        let mut files = BTreeSet::new();
+        let (mut told, mut since, mut writes) = (false, 0, 0);
+        for event in &record.events {
+            match event {
+                Event::Started => (told, since) = (false, 0),
+                Event::Told(..) => {
+                    writes += since;
+                    (told, since) = (true, 0);
+                }
+                Event::Disk(Change::Create { name: made, file }) if made == name => {
+                    files.insert(*file);
+                }
+                Event::Disk(Change::Write { file, .. }) if told && files.contains(file) => since += 1,
+                _ => {}
+            }
+        }
+        writes
     }
 
     fn described(record: &Record) -> String {
         let count = |wanted: fn(&Event) -> bool| record.events.iter().filter(|event| wanted(event)).count();
         format!(
-            "{} writes, {} syncs, {} files made and {} removed, {} requests read, {} packets sent",
+            "{} daemons, {} writes ({} into the database while serving), {} syncs, {} files made and {} removed, \
+             {} requests read, {} packets sent",
+            count(|event| matches!(event, Event::Started)),
             count(|event| matches!(event, Event::Disk(Change::Write { .. }))),
+            writes_while_serving(record, DATABASE),
             count(|event| matches!(event, Event::Disk(Change::SyncEnds { .. }))),
             count(|event| matches!(event, Event::Disk(Change::Create { .. }))),
             count(|event| matches!(event, Event::Disk(Change::Remove { .. }))),
@@ -152,6 +197,7 @@ mod here {
                             && let Some(event) = events.next()
                         {
                             match event {
+                                Event::Started => {}
                                 Event::Disk(change) => disk.change(change),
                                 Event::Heard(connection, bytes) => ledger.heard(*connection, bytes),
                                 Event::Told(connection, bytes) => ledger.told(*connection, bytes),
@@ -221,7 +267,7 @@ mod here {
             return NOT_ROOT;
         }
         let seed = seed();
-        let record = record(&["store.synchronous=normal"], seed, 30);
+        let record = record(&["store.synchronous=normal"], seed, 10);
         let wrong = cut(&record, Honesty::Honest, CUTS_TO_LOSE, seed);
         let (lost, _) = tell("with store.synchronous=normal", &record, CUTS_TO_LOSE, seed, &wrong);
         assert!(lost > 0, "no loss is found");

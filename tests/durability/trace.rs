@@ -5,8 +5,9 @@
 //! beginning, for from then on somebody may read it. The daemon is not dumpable, so only root can watch it.
 
 use crate::daemon;
-use crate::disk::{Change, FileId, Synced, files_in, is_memory};
+use crate::disk::{Change, Disk, FileId, Honesty, Synced, files_in, is_memory};
 use crate::ledger::ConnectionId;
+use nix::errno::Errno;
 use nix::libc::{self, c_long, user_regs_struct};
 use nix::sys::ptrace::{self, Options};
 use nix::sys::signal::Signal;
@@ -24,6 +25,8 @@ use std::process::Command;
 /// Something that was seen.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
+    /// A daemon was started.
+    Started,
     Disk(Change),
     Heard(ConnectionId, Vec<u8>),
     Told(ConnectionId, Vec<u8>),
@@ -58,12 +61,17 @@ struct Call {
     arguments: [u64; 4],
 }
 
+/// A call that a thread is in, and where in the record it stands, if it is there.
+type UnderWay = (Call, Option<usize>);
+
 /// One daemon.
 struct Watch<'a> {
     record: &'a mut Record,
     descriptors: HashMap<u64, Descriptor>,
     /// Each thread that was seen, and the call that it is in.
-    threads: HashMap<Pid, Option<Call>>,
+    threads: HashMap<Pid, Option<UnderWay>>,
+    /// Where in the record calls stand that did not end.
+    cut_short: Vec<usize>,
     leader: Pid,
 }
 
@@ -96,12 +104,26 @@ impl Record {
         // It dies with us, and its threads are watched from their beginning.
         let options = Options::PTRACE_O_TRACESYSGOOD | Options::PTRACE_O_TRACECLONE | Options::PTRACE_O_EXITKILL;
         ptrace::setoptions(leader, options).unwrap();
+        self.events.push(Event::Started);
         std::thread::scope(|scope| {
             scope.spawn(move || says.address().map(|address| play(leader, address)));
             ptrace::syscall(leader, None).unwrap();
             let threads = HashMap::from([(leader, None)]);
-            Watch { record: self, descriptors: HashMap::new(), threads, leader }.until_the_end();
+            Watch { record: self, descriptors: HashMap::new(), threads, cut_short: Vec::new(), leader }.until_the_end();
         });
+        self.holds();
+    }
+
+    /// Nothing has escaped us: what was done to the files, done to others, makes the same.
+    fn holds(&self) {
+        let mut disk = Disk::with(&self.before, Honesty::Honest);
+        for event in &self.events {
+            if let Event::Disk(change) = event {
+                disk.change(change);
+            }
+        }
+        let there = files_in(&self.directory).into_iter().collect();
+        assert!(disk.all() == there, "the record is not what the daemon did to {}", self.directory.display());
     }
 }
 
@@ -122,9 +144,11 @@ impl Watch<'_> {
                 }
                 WaitStatus::PtraceEvent(thread, ..) => (thread, None),
                 WaitStatus::Exited(thread, _) | WaitStatus::Signaled(thread, ..) => {
-                    self.threads.remove(&thread);
+                    if let Some(Some((_, Some(at)))) = self.threads.remove(&thread) {
+                        self.cut_short.push(at);
+                    }
                     if thread == self.leader {
-                        return;
+                        return self.correct();
                     }
                     continue;
                 }
@@ -135,14 +159,27 @@ impl Watch<'_> {
         }
     }
 
+    /// A write that was under way when the daemon was killed has done what can be seen now.
+    fn correct(self) {
+        let names: HashMap<FileId, &String> = self.record.names.iter().map(|(name, file)| (*file, name)).collect();
+        for at in self.cut_short {
+            if let Event::Disk(Change::Write { file, offset, data }) = &mut self.record.events[at] {
+                let there = std::fs::read(self.record.directory.join(names[file])).unwrap();
+                let end = there.len().min(*offset + data.len());
+                *data = there[end.min(*offset)..end].into();
+            }
+        }
+    }
+
     fn at_a_call(&mut self, thread: Pid) {
         let Ok(registers) = ptrace::getregs(thread) else { return };
         match self.threads.insert(thread, None).flatten() {
-            Some(call) => self.ends(thread, call, registers.rax.cast_signed()),
+            Some((call, _)) => self.ends(thread, call, registers.rax.cast_signed()),
             None => {
-                let call = call(&registers);
+                let (call, events) = (call(&registers), self.record.events.len());
                 self.begins(thread, call);
-                self.threads.insert(thread, Some(call));
+                let is_there = self.record.events.len() > events;
+                self.threads.insert(thread, Some((call, is_there.then_some(events))));
             }
         }
     }
@@ -162,8 +199,8 @@ impl Watch<'_> {
                 self.descriptors.remove(&call.arguments[0]);
             }
             (libc::SYS_pwrite64, Some(Descriptor::File(file))) => {
-                let data = memory(thread, address, length).into();
-                self.see(Event::Disk(Change::Write { file, offset: size(offset), data }));
+                let Some(data) = memory(thread, address, length) else { return };
+                self.see(Event::Disk(Change::Write { file, offset: size(offset), data: data.into() }));
             }
             (libc::SYS_ftruncate, Some(Descriptor::File(file))) => {
                 self.see(Event::Disk(Change::Resize { file, size: size(address) }));
@@ -177,7 +214,7 @@ impl Watch<'_> {
                 self.see(Event::Disk(Change::SyncBegins { by: thread.as_raw(), of }));
             }
             (libc::SYS_sendto | libc::SYS_write, Some(Descriptor::Connection(connection))) => {
-                let bytes = memory(thread, address, length);
+                let Some(bytes) = memory(thread, address, length) else { return };
                 self.see(Event::Told(connection, bytes));
             }
             (number, Some(descriptor)) => {
@@ -207,8 +244,9 @@ impl Watch<'_> {
                 self.descriptors.insert(result.cast_unsigned(), Descriptor::Connection(connection));
             }
             libc::SYS_recvfrom | libc::SYS_read => {
-                if let Some(Descriptor::Connection(connection)) = self.descriptor(call) {
-                    let bytes = memory(thread, second, result.cast_unsigned());
+                if let Some(Descriptor::Connection(connection)) = self.descriptor(call)
+                    && let Some(bytes) = memory(thread, second, result.cast_unsigned())
+                {
                     self.see(Event::Heard(connection, bytes));
                 }
             }
@@ -291,23 +329,22 @@ fn size(number: u64) -> usize {
     usize::try_from(number).unwrap()
 }
 
-/// What stands there in the daemon's memory.
-fn memory(thread: Pid, address: u64, length: u64) -> Vec<u8> {
+/// What stands there in the daemon's memory; nothing if it was killed in this moment, and then the call is not made either.
+fn memory(thread: Pid, address: u64, length: u64) -> Option<Vec<u8>> {
     let mut bytes = vec![0; size(length)];
     let from = [RemoteIoVec { base: size(address), len: size(length) }];
-    let read = process_vm_readv(thread, &mut [IoSliceMut::new(&mut bytes)], &from).unwrap();
-    assert_eq!(read, bytes.len());
-    bytes
+    match process_vm_readv(thread, &mut [IoSliceMut::new(&mut bytes)], &from) {
+        Ok(read) => {
+            assert_eq!(read, bytes.len());
+            Some(bytes)
+        }
+        Err(Errno::ESRCH) => None,
+        Err(error) => panic!("the daemon's memory can't be read: {error}"),
+    }
 }
 
-/// A path that ends with a zero, within a page or the next.
+/// A path that ends with a zero.
 fn path(thread: Pid, address: u64) -> PathBuf {
-    let mut bytes = Vec::new();
-    for address in address.. {
-        match memory(thread, address, 1)[0] {
-            0 => break,
-            byte => bytes.push(byte),
-        }
-    }
-    PathBuf::from(String::from_utf8(bytes).unwrap())
+    let bytes = (address..).map_while(|address| memory(thread, address, 1)).map(|byte| byte[0]);
+    PathBuf::from(String::from_utf8(bytes.take_while(|byte| *byte != 0).collect()).unwrap())
 }
