@@ -130,7 +130,7 @@ async fn mailboxes(store: &Store, ids: &BTreeMap<String, AccountId>, ledger: &Le
         let mut messages = Vec::with_capacity(page.entries.len());
         for entry in &page.entries {
             let Message { sender, recipient, text, .. } = &*entry.message;
-            let found = ledger.find(text);
+            let found = ledger.messages.find(text);
             let is_so = found.is_some_and(|asked| {
                 let message = &ledger.messages[asked];
                 (message.from.as_str(), message.to.as_str()) == (sender.as_str(), recipient.as_str())
@@ -155,7 +155,7 @@ struct Places {
 }
 
 fn compare(mailboxes: &[Mailbox], ledger: &Ledger, lost: &mut Lost) -> Checked {
-    let mut places = vec![Places::default(); ledger.messages.len()];
+    let mut places = vec![Places::default(); ledger.messages.count()];
     for Mailbox { login, messages, .. } in mailboxes {
         for (place, asked) in messages.iter().enumerate() {
             let message = &ledger.messages[*asked];

@@ -5,6 +5,7 @@
 
 use crate::packets::{Packet, Request, next_packet, next_request};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::Index;
 
 /// A connection, of whichever process.
 pub(crate) type ConnectionId = usize;
@@ -12,7 +13,7 @@ pub(crate) type ConnectionId = usize;
 /// Where a message stands among all that were asked for.
 pub(crate) type Asked = usize;
 
-/// One message. Its text is that of no other.
+/// One message. Its text begins with a number that is that of no other.
 #[derive(Debug)]
 pub(crate) struct Message {
     pub(crate) from: String,
@@ -20,6 +21,52 @@ pub(crate) struct Message {
     pub(crate) text: String,
     /// It is known to be taken: to whoever wrote it, or to whoever has read it.
     pub(crate) is_told: bool,
+}
+
+/// All messages.
+#[derive(Debug, Default)]
+pub(crate) struct Messages {
+    all: Vec<Message>,
+    /// By the number that their texts begin with.
+    by_number: HashMap<u64, Asked>,
+}
+
+impl Messages {
+    pub(crate) fn count(&self) -> usize {
+        self.all.len()
+    }
+
+    /// The one with this text.
+    pub(crate) fn find(&self, text: &str) -> Option<Asked> {
+        let asked = *self.by_number.get(&number(text)?)?;
+        (self.all[asked].text == text).then_some(asked)
+    }
+
+    fn add(&mut self, message: Message) -> Asked {
+        let asked = self.all.len();
+        let twice = self.by_number.insert(number(&message.text).expect("it has a number"), asked);
+        assert_eq!(twice, None, "a number that was not there before");
+        self.all.push(message);
+        asked
+    }
+
+    fn tell(&mut self, text: &str) -> Asked {
+        let asked = self.find(text).expect("somebody asked for it");
+        self.all[asked].is_told = true;
+        asked
+    }
+}
+
+impl Index<Asked> for Messages {
+    type Output = Message;
+
+    fn index(&self, asked: Asked) -> &Message {
+        &self.all[asked]
+    }
+}
+
+fn number(text: &str) -> Option<u64> {
+    text.split(' ').next()?.parse().ok()
 }
 
 #[derive(Debug, Default)]
@@ -42,8 +89,7 @@ pub(crate) struct Ledger {
     pub(crate) contacts_asked: BTreeSet<(String, String)>,
     pub(crate) contacts_told: BTreeSet<(String, String)>,
     /// All messages, in the order in which they were asked for.
-    pub(crate) messages: Vec<Message>,
-    by_text: HashMap<String, Asked>,
+    pub(crate) messages: Messages,
     /// What each connection has sent, in order.
     pub(crate) sent: BTreeMap<ConnectionId, Vec<Asked>>,
     /// What came on each connection, in order, and to whom.
@@ -66,12 +112,9 @@ impl Ledger {
                 }
                 Request::Message { to, text } => {
                     let from = connection.login.clone().expect("there is a session");
-                    let asked = self.messages.len();
-                    self.sent.entry(id).or_default().push(asked);
-                    let twice = self.by_text.insert(text.clone(), asked);
-                    assert_eq!(twice, None, "a text that was not there before: {text:?}");
                     let (to, text) = (to.clone(), text.clone());
-                    self.messages.push(Message { from, to, text, is_told: false });
+                    let asked = self.messages.add(Message { from, to, text, is_told: false });
+                    self.sent.entry(id).or_default().push(asked);
                 }
                 Request::LogIn { .. } | Request::LogOut | Request::Contacts => {}
             }
@@ -93,8 +136,7 @@ impl Ledger {
             };
             if let Packet::Message { text, .. } = &packet {
                 let login = connection.login.clone().expect("there is a session");
-                let asked = self.by_text[text];
-                self.messages[asked].is_told = true;
+                let asked = self.messages.tell(text);
                 self.shown.entry(id).or_insert_with(|| (login, Vec::new())).1.push(asked);
                 continue;
             }
@@ -114,7 +156,7 @@ impl Ledger {
                         self.contacts_told.insert((owner, login));
                     }
                     Request::Message { text, .. } => {
-                        self.messages[self.by_text[&text]].is_told = true;
+                        self.messages.tell(&text);
                     }
                     Request::LogOut | Request::Contacts => {}
                 }
@@ -122,14 +164,9 @@ impl Ledger {
         }
     }
 
-    /// The message with this text.
-    pub(crate) fn find(&self, text: &str) -> Option<Asked> {
-        self.by_text.get(text).copied()
-    }
-
     /// How much people were told so far.
     pub(crate) fn promises(&self) -> usize {
-        let messages = self.messages.iter().filter(|message| message.is_told).count();
+        let messages = self.messages.all.iter().filter(|message| message.is_told).count();
         self.accounts_told.len() + self.contacts_told.len() + messages
     }
 }

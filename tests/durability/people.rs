@@ -101,7 +101,7 @@ impl<'a> Person<'a> {
                 }
                 1..10 => self.write(random)?,
                 _ => {
-                    for _ in 0..random.below(6) {
+                    for _ in 0..random.below(4) {
                         self.write(random)?;
                     }
                     self.barrier()?;
@@ -154,7 +154,7 @@ impl<'a> Person<'a> {
     /// To somebody, now and then to themselves; seldom something long, which does not fit into a page.
     fn write(&mut self, random: &mut Random) -> io::Result<()> {
         let to = random.one_of(&self.town.people()).clone();
-        let length = if random.percent(5) { random.below(9000) } else { random.below(120) };
+        let length = if random.percent(12) { random.below(9000) } else { random.below(120) };
         let text = format!("{} {}\n", self.town.numbers.fetch_add(1, Relaxed), "x".repeat(length));
         self.say(&self.request(6, &[&to, &text]))
     }

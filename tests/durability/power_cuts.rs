@@ -115,7 +115,7 @@ mod here {
             is_filed(&state);
             live_until_killed(&town, address, second, 5 * deeds, pid);
         });
-        for (seed, deeds) in [(third, deeds), (fourth, deeds), (0, 0)] {
+        for (seed, deeds) in [(third, deeds / 2), (fourth, deeds / 2), (0, 0)] {
             record.watch(folder.path(), settings, |pid, address| {
                 live(&town, address, seed, deeds);
                 signal(pid, SIGTERM);
