@@ -12,6 +12,8 @@ mod daemon;
 mod disk;
 mod kills;
 mod ledger;
+#[cfg(target_arch = "x86_64")]
+mod old_schema;
 mod packets;
 mod people;
 mod power_cuts;

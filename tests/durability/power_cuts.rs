@@ -6,12 +6,13 @@ pub(crate) const SCENES: &[Named] = &[
     ("power_cuts::what_was_acknowledged_is_there_once_wherever_the_power_is_cut", acknowledged),
     ("power_cuts::a_disk_that_keeps_syncs_in_a_cache_is_found_out", cached),
     ("power_cuts::without_a_sync_for_each_commit_the_newest_is_lost_and_nothing_is_damaged", normal),
+    ("power_cuts::a_migration_that_loses_its_power_goes_on_and_has_its_backup", migrating),
 ];
 
 #[cfg(target_arch = "x86_64")]
-use here::{acknowledged, cached, normal};
+use here::{acknowledged, cached, migrating, normal};
 #[cfg(not(target_arch = "x86_64"))]
-use not_here::{acknowledged, cached, normal};
+use not_here::{acknowledged, cached, migrating, normal};
 
 #[cfg(not(target_arch = "x86_64"))]
 mod not_here {
@@ -20,7 +21,7 @@ mod not_here {
     pub(crate) fn acknowledged() -> Scene {
         Scene::NotHere("only calls of x86-64 can be read")
     }
-    pub(crate) use {acknowledged as cached, acknowledged as normal};
+    pub(crate) use {acknowledged as cached, acknowledged as migrating, acknowledged as normal};
 }
 
 #[cfg(target_arch = "x86_64")]
@@ -30,6 +31,7 @@ mod here {
     use crate::daemon::signal;
     use crate::disk::{Change, Disk, Honesty, make};
     use crate::ledger::Ledger;
+    use crate::old_schema::{has_backup, leave};
     use crate::people::Town;
     use crate::random::Random;
     use crate::trace::{Event, Record};
@@ -178,8 +180,11 @@ mod here {
         left: BTreeMap<String, Vec<u8>>,
     }
 
+    /// Looks at the files that are left.
+    type Look = fn(&BTreeMap<String, Vec<u8>>) -> Result<(), Broken>;
+
     /// Cuts so often, evenly from the first event to the last, and checks what is left.
-    fn cut(record: &Record, honesty: Honesty, cuts: usize, seed: u64) -> Vec<Wrong> {
+    fn cut(record: &Record, honesty: Honesty, cuts: usize, seed: u64, look: Look) -> Vec<Wrong> {
         let workers = thread::available_parallelism().map_or(1, usize::from);
         let wrong = Mutex::new(Vec::new());
         thread::scope(|scope| {
@@ -191,8 +196,9 @@ mod here {
                     let (mut ledger, mut events) = (Ledger::default(), record.events.iter());
                     for number in (worker..cuts).step_by(workers) {
                         let mut random = Random::new(seed + number as u64);
-                        let step = record.events.len().div_ceil(cuts);
-                        let after = number * record.events.len() / cuts + random.below(step) + 1;
+                        let (began, all) = (record.began(), record.events.len());
+                        let place = began + number * (all - began) / cuts;
+                        let after = place + random.below((all - began).div_ceil(cuts)) + 1;
                         while record.events.len() - events.len() < after
                             && let Some(event) = events.next()
                         {
@@ -206,7 +212,7 @@ mod here {
                         let folder = scratch();
                         let left = disk.cut(&mut random);
                         make(&left, folder.path());
-                        let checked = check(folder.path(), &ledger, &runtime);
+                        let checked = look(&left).and_then(|()| check(folder.path(), &ledger, &runtime));
                         if checked == Ok(Lost::new()) {
                             continue;
                         }
@@ -245,7 +251,7 @@ mod here {
         }
         let (record, seed) = recorded();
         let cuts = knob("MESSENGERD_POWER_CUTS", CUTS);
-        let wrong = cut(record, Honesty::Honest, cuts, *seed);
+        let wrong = cut(record, Honesty::Honest, cuts, *seed, |_| Ok(()));
         tell("on an honest disk", record, cuts, *seed, &wrong);
         show(&wrong, |_| true);
         Scene::Played
@@ -256,7 +262,7 @@ mod here {
             return NOT_ROOT;
         }
         let (record, seed) = recorded();
-        let wrong = cut(record, Honesty::Cached, CUTS_TO_LOSE, *seed);
+        let wrong = cut(record, Honesty::Cached, CUTS_TO_LOSE, *seed, |_| Ok(()));
         let (lost, broken) = tell("on a disk that syncs into a cache", record, CUTS_TO_LOSE, *seed, &wrong);
         assert!(lost > 0 && broken > 0, "what such a disk does is not found");
         Scene::Played
@@ -268,10 +274,27 @@ mod here {
         }
         let seed = seed();
         let record = record(&["store.synchronous=normal"], seed, 10);
-        let wrong = cut(&record, Honesty::Honest, CUTS_TO_LOSE, seed);
+        let wrong = cut(&record, Honesty::Honest, CUTS_TO_LOSE, seed, |_| Ok(()));
         let (lost, _) = tell("with store.synchronous=normal", &record, CUTS_TO_LOSE, seed, &wrong);
         assert!(lost > 0, "no loss is found");
         show(&wrong, |wrong| wrong.found.is_err());
+        Scene::Played
+    }
+
+    pub(crate) fn migrating() -> Scene {
+        if !crate::is_root() {
+            return NOT_ROOT;
+        }
+        let (folder, seed) = (scratch(), seed());
+        let before = leave(folder.path());
+        let mut record = Record::of(&folder.path().join("state"));
+        record.events = before;
+        record.watch(folder.path(), &[], |pid, _| signal(pid, SIGTERM));
+        // The first cut comes when the daemon has begun.
+        let cuts = 10 * (record.events.len() - record.began());
+        let wrong = cut(&record, Honesty::Honest, cuts, seed, has_backup);
+        tell("while a database of schema 1 is migrated", &record, cuts, seed, &wrong);
+        show(&wrong, |_| true);
         Scene::Played
     }
 }

@@ -114,6 +114,11 @@ impl Record {
         self.holds();
     }
 
+    /// Where the first daemon's events begin.
+    pub(crate) fn began(&self) -> usize {
+        self.events.iter().position(|event| matches!(event, Event::Started)).unwrap_or(0)
+    }
+
     /// Nothing has escaped us: what was done to the files, done to others, makes the same.
     fn holds(&self) {
         let mut disk = Disk::with(&self.before, Honesty::Honest);
