@@ -47,9 +47,9 @@ mod here {
     use std::time::{Duration, Instant};
     use tokio::runtime;
 
-    const CUTS: usize = 2000;
+    const CUTS: usize = 1500;
     /// In the scenes that show that losses are found.
-    const CUTS_TO_LOSE: usize = 300;
+    const CUTS_TO_LOSE: usize = 150;
     const PEOPLE: usize = 5;
     const PATIENCE: Duration = Duration::from_secs(60);
     const DATABASE: &str = "messengerd.sqlite";
@@ -291,10 +291,14 @@ mod here {
         record.events = before;
         record.watch(folder.path(), &[], |pid, _| signal(pid, SIGTERM));
         // The first cut comes when the daemon has begun.
-        let cuts = 10 * (record.events.len() - record.began());
+        let cuts = 5 * (record.events.len() - record.began());
         let wrong = cut(&record, Honesty::Honest, cuts, seed, has_backup);
         tell("while a database of schema 1 is migrated", &record, cuts, seed, &wrong);
         show(&wrong, |_| true);
+        // That this would be seen: a disk that is not honest has a backup that is not whole.
+        let wrong = cut(&record, Honesty::Cached, cuts, seed, has_backup);
+        let is_backup = |wrong: &Wrong| matches!(&wrong.found, Err(Broken(what)) if what.contains("backup"));
+        assert!(wrong.iter().any(is_backup), "no backup is found to be missing or broken");
         Scene::Played
     }
 }
