@@ -70,3 +70,14 @@ pub(crate) fn signal(pid: Pid, signal: Signal) {
     // It may have ended, and nobody has its number until we have waited for it.
     let _ = kill(pid, signal);
 }
+
+/// A scene that fails does not leave its daemon behind, nor wait for it.
+pub(crate) struct KilledInPanic(pub(crate) Pid);
+
+impl Drop for KilledInPanic {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            signal(self.0, Signal::SIGKILL);
+        }
+    }
+}

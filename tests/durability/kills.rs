@@ -2,7 +2,7 @@
 
 use super::{Named, Scene};
 use crate::check::check;
-use crate::daemon::{signal, spawn, words};
+use crate::daemon::{KilledInPanic, signal, spawn, words};
 use crate::ledger::Ledger;
 use crate::people::{Town, Witness};
 use crate::random::Random;
@@ -68,6 +68,7 @@ fn kill_one(scratch: &Path, town: &Town, memory: &Memory, random: &mut Random) {
             for seed in std::iter::repeat_with(|| random.number()).take(PEOPLE).collect::<Vec<_>>() {
                 scope.spawn(move || town.live(address, seed, DEEDS, memory).expect_err("it was killed"));
             }
+            let _killed = KilledInPanic(pid);
             memory.promises(random.below(150));
             moment(random, 5000);
             signal(pid, SIGKILL);

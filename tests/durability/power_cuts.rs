@@ -28,7 +28,7 @@ mod not_here {
 mod here {
     use super::Scene;
     use crate::check::{Broken, Lost, check};
-    use crate::daemon::signal;
+    use crate::daemon::{KilledInPanic, signal};
     use crate::disk::{Change, Disk, Honesty, make};
     use crate::ledger::Ledger;
     use crate::old_schema::{has_backup, leave};
@@ -89,6 +89,7 @@ mod here {
             for person in 0..PEOPLE as u64 {
                 scope.spawn(move || town.live(address, seed + person, usize::MAX, &()).expect_err("it was killed"));
             }
+            let _killed = KilledInPanic(pid);
             while town.so_far() < before + much {
                 assert!(Instant::now() < deadline, "nobody writes any more");
                 thread::yield_now();

@@ -4,7 +4,7 @@
 //! A write counts from its beginning, for from then on the disk may have it; a sync from its end; and what is sent, from its
 //! beginning, for from then on somebody may read it. The daemon is not dumpable, so only root can watch it.
 
-use crate::daemon;
+use crate::daemon::{self, KilledInPanic};
 use crate::disk::{Change, Disk, FileId, Honesty, Synced, files_in, is_memory};
 use crate::ledger::ConnectionId;
 use nix::errno::Errno;
@@ -91,8 +91,7 @@ impl Record {
         Self { before, events: Vec::new(), directory: directory.to_owned(), names, files, connections: 0 }
     }
 
-    /// Starts a daemon, watches it until it has ended, and plays with it meanwhile, on another thread: with its address,
-    /// or with none if it has ended before it listened.
+    /// Starts a daemon, watches it until it has ended, and plays with it meanwhile, on another thread, with its address.
     pub(crate) fn watch(&mut self, scratch: &Path, settings: &[&str], play: impl FnOnce(Pid, SocketAddr) + Send) {
         let mut words: Vec<OsString> = vec![std::env::current_exe().unwrap().into(), "as".into(), "watched".into()];
         words.extend(daemon::words(scratch, settings));
@@ -106,7 +105,10 @@ impl Record {
         ptrace::setoptions(leader, options).unwrap();
         self.events.push(Event::Started);
         std::thread::scope(|scope| {
-            scope.spawn(move || says.address().map(|address| play(leader, address)));
+            scope.spawn(move || {
+                let _killed = KilledInPanic(leader);
+                play(leader, says.address().expect("it listens"));
+            });
             ptrace::syscall(leader, None).unwrap();
             let threads = HashMap::from([(leader, None)]);
             Watch { record: self, descriptors: HashMap::new(), threads, cut_short: Vec::new(), leader }.until_the_end();
