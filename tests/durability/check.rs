@@ -204,7 +204,9 @@ fn each_connection(places: &[Places], ledger: &Ledger, lost: &mut Lost) -> Check
 fn each_reader(mailboxes: &[Mailbox], places: &[Places], ledger: &Ledger) -> Checked {
     let mut is_shown = vec![false; places.len()];
     for (login, shown) in ledger.shown.values() {
-        shown.iter().for_each(|asked| is_shown[*asked] = true);
+        for asked in shown {
+            is_shown[*asked] = true;
+        }
         let Some(mailbox) = mailboxes.iter().find(|mailbox| mailbox.login == *login) else { continue };
         // What was lost was counted.
         let there: Vec<Asked> = shown.iter().copied().filter(|asked| places[*asked].recipients.is_some()).collect();

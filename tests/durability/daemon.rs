@@ -10,7 +10,7 @@ use std::process::{Child, ChildStderr, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The daemon's program and arguments: on a free port of the loopback interface, with hashes that cost little.
 pub(crate) fn words(scratch: &Path, settings: &[&str]) -> Vec<OsString> {

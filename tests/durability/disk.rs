@@ -154,7 +154,9 @@ impl Disk {
         self.pending.changes.iter().for_each(|name| name.change(&mut names));
         let content = |file: FileId| {
             let mut file = self.files[file].clone();
-            std::mem::take(&mut file.pending.changes).into_iter().for_each(|content| file.take(content));
+            for content in std::mem::take(&mut file.pending.changes) {
+                file.take(content);
+            }
             file.there
         };
         names.into_iter().map(|(name, file)| (name, content(file))).collect()
@@ -276,11 +278,11 @@ impl File {
     }
 }
 
-/// Writes into a file; where it grows beyond its end, `fill` says what is there.
-fn write(file: &mut Vec<u8>, offset: usize, data: &[u8], mut fill: impl FnMut(usize) -> u8) {
+/// Writes into a file; where it grows beyond its end, `filler` says what is there.
+fn write(file: &mut Vec<u8>, offset: usize, data: &[u8], mut filler: impl FnMut(usize) -> u8) {
     let end = offset + data.len();
     while file.len() < end.min(offset) {
-        let byte = fill(file.len());
+        let byte = filler(file.len());
         file.push(byte);
     }
     if file.len() < end {

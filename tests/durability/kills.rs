@@ -24,7 +24,7 @@ const LIVES: usize = 12;
 const PEOPLE: usize = 6;
 /// More than anybody gets done.
 const DEEDS: usize = 100_000;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What all people asked for and were told, as they remember it.
 #[derive(Default)]

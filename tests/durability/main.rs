@@ -72,8 +72,3 @@ fn scratch() -> TempDir {
     builder.prefix("messengerd-durability-").permissions(std::os::unix::fs::PermissionsExt::from_mode(0o755));
     builder.tempdir_in("/dev/shm").or_else(|_| builder.tempdir()).unwrap()
 }
-
-#[cfg(target_arch = "x86_64")]
-fn is_root() -> bool {
-    nix::unistd::geteuid().is_root()
-}

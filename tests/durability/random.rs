@@ -1,4 +1,4 @@
-//! Chance that can be had again: all of it follows from a seed. SplitMix64, by Steele, Lea and Flood (2014).
+//! Chance that can be had again: all of it follows from a seed. `SplitMix64`, by Steele, Lea and Flood (2014).
 
 #[derive(Debug, Clone)]
 pub(crate) struct Random(u64);

@@ -2,7 +2,8 @@
 //! connections, in the order in which that can be seen from outside.
 //!
 //! A write counts from its beginning, for from then on the disk may have it; a sync from its end; and what is sent, from its
-//! beginning, for from then on somebody may read it. The daemon is not dumpable, so only root can watch it.
+//! beginning, for from then on somebody may read it. The daemon is not dumpable, so that
+//! takes `CAP_SYS_PTRACE`.
 
 use crate::daemon::{self, KilledInPanic};
 use crate::disk::{Change, Disk, FileId, Honesty, Synced, files_in, is_memory};
@@ -180,15 +181,13 @@ impl Watch<'_> {
 
     fn at_a_call(&mut self, thread: Pid) {
         let Ok(registers) = ptrace::getregs(thread) else { return };
-        match self.threads.insert(thread, None).flatten() {
-            Some((call, _)) => self.ends(thread, call, registers.rax.cast_signed()),
-            None => {
-                let (call, events) = (call(&registers), self.record.events.len());
-                self.begins(thread, call);
-                let is_there = self.record.events.len() > events;
-                self.threads.insert(thread, Some((call, is_there.then_some(events))));
-            }
+        if let Some((call, _)) = self.threads.insert(thread, None).flatten() {
+            return self.ends(thread, call, registers.rax.cast_signed());
         }
+        let (call, events) = (call(&registers), self.record.events.len());
+        self.begins(thread, call);
+        let is_there = self.record.events.len() > events;
+        self.threads.insert(thread, Some((call, is_there.then_some(events))));
     }
 
     fn see(&mut self, event: Event) {
