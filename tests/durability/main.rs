@@ -9,6 +9,7 @@
 
 mod check;
 mod daemon;
+#[cfg(target_arch = "x86_64")]
 mod disk;
 mod kills;
 mod ledger;
@@ -16,6 +17,7 @@ mod ledger;
 mod old_schema;
 mod packets;
 mod people;
+#[cfg(target_arch = "x86_64")]
 mod power_cuts;
 mod random;
 #[cfg(target_arch = "x86_64")]
@@ -25,6 +27,14 @@ use libtest_mimic::{Arguments, Completion, Trial};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 use tempfile::TempDir;
+
+#[cfg(not(target_arch = "x86_64"))]
+mod power_cuts {
+    use super::{Named, Scene};
+
+    pub(crate) const SCENES: &[Named] =
+        &[("power_cuts::all", || Scene::NotHere("only the system calls of x86-64 can be watched"))];
+}
 
 /// How a scene ends, unless it panics.
 enum Scene {
