@@ -7,11 +7,16 @@ mod cursors;
 mod damage;
 mod failing;
 mod filing;
+#[cfg(target_arch = "x86_64")]
+mod interrupted;
 mod migrating;
 mod model;
 mod opening;
+mod released;
 mod statements;
 mod stopping;
+#[cfg(target_arch = "x86_64")]
+mod traced;
 mod writing;
 
 use super::open::FILE;
