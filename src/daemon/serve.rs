@@ -9,6 +9,7 @@ use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::connection::{Connections, Pacer, Shared};
 use crate::handlers::Core;
+use crate::host::threads;
 use crate::host::watchdog::{self, Probe, Watchdog};
 use crate::listener;
 use crate::notifier;
@@ -42,6 +43,7 @@ pub(super) fn worker_threads(settings: &Settings) -> usize {
 
 /// The threads that connections are served on.
 pub(super) fn runtime(threads: usize) -> Result<Runtime, StartError> {
+    threads::can_have(threads).map_err(failed("its threads"))?;
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(threads).enable_all().thread_name("messengerd").build().map_err(failed("its threads"))
 }
