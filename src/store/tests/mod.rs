@@ -3,6 +3,7 @@
 //! Where it matters what comes together, the writer is held ([`hold_writer`]) while requests are put into its queue
 //! ([`ask`]), so that nothing here depends on how fast the machine is.
 
+mod clock;
 mod cursors;
 mod damage;
 mod failing;
