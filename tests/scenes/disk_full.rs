@@ -82,6 +82,28 @@ impl Drop for Disk {
     }
 }
 
+/// The database that a daemon has left at its stop: nothing in it is half-written.
+fn whole_copy(disk: &Disk) -> Connection {
+    let copy = disk.scratch.path("copy.sqlite");
+    fs::copy(disk.file("messengerd.sqlite"), &copy).unwrap();
+    assert!(!disk.file("messengerd.sqlite-wal").exists(), "the log was not taken over at the end");
+    let db = Connection::open(&copy).unwrap();
+    let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    let gaps = "SELECT 1 FROM mailboxes WHERE
+        (head, head) IS NOT (SELECT count(*), coalesce(max(seq), 0) FROM entries WHERE entries.account = mailboxes.account)";
+    let nothing = "SELECT 1 FROM entries WHERE message NOT IN (SELECT id FROM messages)";
+    let wrong = [
+        ("PRAGMA foreign_key_check", "a row refers to nothing"),
+        (gaps, "a mailbox has a gap"),
+        (nothing, "an entry is none"),
+    ];
+    for (query, what) in wrong {
+        assert!(!db.prepare(query).unwrap().exists([]).unwrap(), "{what}");
+    }
+    db
+}
+
 #[test]
 fn requests_without_room_fail_whole_the_others_go_on_and_all_is_well_when_there_is_room() {
     let scratch = Arc::new(Scratch::new());
@@ -129,14 +151,8 @@ fn requests_without_room_fail_whole_the_others_go_on_and_all_is_well_when_there_
     drop(bob);
     server.stop();
 
-    // Nothing is half-written.
-    let copy = scratch.path("copy.sqlite");
-    fs::copy(disk.file("messengerd.sqlite"), &copy).unwrap();
-    assert!(!disk.file("messengerd.sqlite-wal").exists(), "the log was not taken over at the end");
-    let db = Connection::open(&copy).unwrap();
+    let db = whole_copy(&disk);
     let text = |query| db.query_row(query, [], |row| row.get::<_, String>(0)).unwrap();
-    assert_eq!(text("PRAGMA integrity_check"), "ok");
-    assert!(!db.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap());
     assert_eq!(
         text("SELECT group_concat(substr(text, 1, 6), ' ') FROM (SELECT text FROM messages ORDER BY id)"),
         "before after xxxxxx"
@@ -145,9 +161,6 @@ fn requests_without_room_fail_whole_the_others_go_on_and_all_is_well_when_there_
         text("SELECT group_concat(login, ' ') FROM (SELECT login FROM accounts ORDER BY login)"),
         "ann bob cat dan"
     );
-    let gaps = "SELECT 1 FROM mailboxes WHERE
-        (head, head) IS NOT (SELECT count(*), coalesce(max(seq), 0) FROM entries WHERE entries.account = mailboxes.account)";
-    assert!(!db.prepare(gaps).unwrap().exists([]).unwrap(), "a mailbox has a gap");
 
     let server = disk.start();
     let mut bob = Person::log_in(server.peer(), "bob");
@@ -231,6 +244,7 @@ fn wherever_the_room_ends_what_was_confirmed_is_kept_and_what_was_refused_is_not
     }
     assert!(refused > 3 && refused_starts > 3, "refused {refused} times, and {refused_starts} starts");
     server.stop();
+    drop(whole_copy(&disk));
     let server = disk.start();
     assert_eq!(what_waits_for_bob(&server), confirmed);
 }

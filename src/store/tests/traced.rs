@@ -80,6 +80,7 @@ fn changes(call: libc::c_long, arguments: [u64; 3]) -> Option<bool> {
 }
 
 /// Runs a test of this program in a role; the fault strikes at the call with this number, counted from 1.
+#[expect(clippy::zombie_processes, reason = "it is waited for as its tracer does")]
 pub(super) fn run(test: &str, role: &str, directory: &Path, at: usize, fault: Fault) -> Ended {
     let mut child = Command::new("/proc/self/exe");
     child.args(["--exact", &format!("store::tests::{test}"), "--nocapture"]);
