@@ -82,6 +82,7 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     check_descriptors(settings)?;
     // What this looks up is forbidden afterwards.
     let threads = serve::worker_threads(settings);
+    serve::check_threads(threads)?;
     let mut sandbox = Sandbox::new(&settings.sandbox);
     sandbox.confine_files(&directory, &arguments.sources, &loaded, &notifier)?;
 

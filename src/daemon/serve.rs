@@ -41,9 +41,16 @@ pub(super) fn worker_threads(settings: &Settings) -> usize {
     }
 }
 
+/// Beside those of the runtime: one writes, one reads.
+const OF_THE_STORE: usize = 2;
+
+/// Whether the system allows the threads without which there is no serving: the runtime panics where it does not.
+pub(super) fn check_threads(threads: usize) -> Result<(), StartError> {
+    threads::can_have(threads.saturating_add(OF_THE_STORE)).map_err(failed("its threads"))
+}
+
 /// The threads that connections are served on.
 pub(super) fn runtime(threads: usize) -> Result<Runtime, StartError> {
-    threads::can_have(threads).map_err(failed("its threads"))?;
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(threads).enable_all().thread_name("messengerd").build().map_err(failed("its threads"))
 }
