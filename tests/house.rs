@@ -109,6 +109,29 @@ fn a_protocol_is_pure() {
     }
 }
 
+/// Deadlines, throttles and pauses go by a clock that nobody sets. That of the wall is for stamps that people read.
+#[test]
+fn the_clock_that_can_be_set_is_asked_for_stamps_only() {
+    let mut asked = BTreeSet::new();
+    for room in ROOMS {
+        for (path, text) in files_of(room) {
+            let is_asked = |line: &str| ["SystemTime::now", "CLOCK_REALTIME"].iter().any(|clock| line.contains(clock));
+            if text.lines().map(code).any(is_asked) {
+                asked.insert(path.strip_prefix(root()).unwrap().display().to_string());
+            }
+            // SQLite's own clock.
+            let sql = ["CURRENT_TIME", "datetime(", "strftime(", "unixepoch("];
+            assert!(
+                room != "store" || !sql.iter().any(|clock| text.contains(clock)),
+                "{} asks SQLite for the time",
+                path.display()
+            );
+        }
+    }
+    // When an account was made and a message written; and each line of the log.
+    assert_eq!(asked.into_iter().collect::<Vec<_>>(), ["accounts/mod.rs", "host/journal/text.rs"]);
+}
+
 #[test]
 fn only_the_store_speaks_sql() {
     for room in ROOMS.into_iter().filter(|room| *room != "store") {

@@ -46,6 +46,16 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// Too few files may be open to begin.
+    #[error(
+        "only {limit} files may be open, and {least} are needed to begin: set LimitNOFILE= in the unit (ulimit -n in a shell)"
+    )]
+    Descriptors {
+        /// `RLIMIT_NOFILE`.
+        limit: u64,
+        /// As many are needed before the first peer comes.
+        least: u64,
+    },
     /// systemd keeps fewer descriptors than there may be connections.
     #[error(
         "connections.max is {connections}, but systemd keeps {kept} connections for us when the daemon restarts: \
@@ -103,7 +113,7 @@ impl StartError {
             Self::Privileges(error) => error.exit(),
             Self::Sandbox(error) => error.exit(),
             Self::Store(error) => error.exit(),
-            Self::Runtime { .. } | Self::Listener { .. } => Exit::Os,
+            Self::Descriptors { .. } | Self::Runtime { .. } | Self::Listener { .. } => Exit::Os,
         }
     }
 }

@@ -79,9 +79,10 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     privileges::prepare_state_directory(&directory, &identity)?;
     privileges::drop_to(&identity)?;
     tracing::info!(state = %directory.display(), "running as {identity}");
-    check_descriptors(settings);
+    check_descriptors(settings)?;
     // What this looks up is forbidden afterwards.
     let threads = serve::worker_threads(settings);
+    serve::check_threads(threads)?;
     let mut sandbox = Sandbox::new(&settings.sandbox);
     sandbox.confine_files(&directory, &arguments.sources, &loaded, &notifier)?;
 
@@ -102,15 +103,24 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     runtime.block_on(serve::serve(daemon, sockets, left, store, committed))
 }
 
-/// Says it now, rather than when the last descriptor is gone. The accept loop copes with it either way.
-fn check_descriptors(settings: &config::Settings) {
-    match resources::raise_descriptor_limit() {
-        Ok(limit) => {
-            let connections = u64::try_from(settings.connections.max).unwrap_or(u64::MAX);
-            if let Some(shortage) = resources::descriptor_shortage(connections, limit) {
-                tracing::warn!("{shortage}");
-            }
+/// Says it now, rather than when the last descriptor is gone. The accept loop copes with it either way, but what begins
+/// does not.
+fn check_descriptors(settings: &config::Settings) -> Result<(), StartError> {
+    let limit = match resources::raise_descriptor_limit() {
+        Ok(limit) => limit,
+        Err(error) => {
+            tracing::warn!(%error, "the limit of open files could not be raised");
+            return Ok(());
         }
-        Err(error) => tracing::warn!(%error, "the limit of open files could not be raised"),
+    };
+    let least = resources::descriptors_to_begin(settings.store.readers)
+        .map_err(|source| StartError::Runtime { doing: "its open files can't be counted", source })?;
+    if limit < least {
+        return Err(StartError::Descriptors { limit, least });
     }
+    let connections = u64::try_from(settings.connections.max).unwrap_or(u64::MAX);
+    if let Some(shortage) = resources::descriptor_shortage(connections, limit) {
+        tracing::warn!("{shortage}");
+    }
+    Ok(())
 }

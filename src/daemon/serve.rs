@@ -9,6 +9,7 @@ use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::connection::Shared;
 use crate::handlers::Core;
+use crate::host::threads;
 use crate::host::watchdog::{self, Probe, Watchdog};
 use crate::listener;
 use crate::notifier;
@@ -37,6 +38,14 @@ pub(super) fn worker_threads(settings: &Settings) -> usize {
         0 => std::thread::available_parallelism().map_or(1, NonZero::get),
         threads => threads,
     }
+}
+
+/// Beside those of the runtime: one writes, one reads.
+const OF_THE_STORE: usize = 2;
+
+/// Whether the system allows the threads without which there is no serving: the runtime panics where it does not.
+pub(super) fn check_threads(threads: usize) -> Result<(), StartError> {
+    threads::can_have(threads.saturating_add(OF_THE_STORE)).map_err(failed("its threads"))
 }
 
 /// The threads that connections are served on.

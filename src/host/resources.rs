@@ -7,6 +7,22 @@ use std::io;
 /// Descriptors that are no connection: standard streams, listeners, epoll, the database with its readers, logs.
 pub const RESERVED_DESCRIPTORS: u64 = 64;
 
+/// Of these, what is opened from now until the daemon serves, without the database's readers.
+const BEGINNING: u64 = 24;
+/// The database and its log.
+const FOR_A_READER: u64 = 2;
+
+/// How many files must be allowed to be open so that the daemon can begin, with so many readers: those that are open
+/// now, and those to come. Who is there then finds out that there are none for peers, and waits for some.
+///
+/// # Errors
+/// Of proc(5).
+pub fn descriptors_to_begin(readers: usize) -> io::Result<u64> {
+    let open = std::fs::read_dir("/proc/self/fd")?.count();
+    let number = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
+    Ok(number(readers).saturating_mul(FOR_A_READER).saturating_add(BEGINNING).saturating_add(number(open)))
+}
+
 /// Raises the soft limit on open files (`RLIMIT_NOFILE`) to the hard one, and returns what it is now.
 ///
 /// systemd gives services a soft limit of 1024 for the sake of programs that use select(2). We do not.

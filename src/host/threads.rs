@@ -6,6 +6,29 @@ use nix::errno::Errno;
 use nix::libc::{PRIO_PROCESS, setpriority};
 use std::io;
 
+/// Starts so many threads at once, and returns when they are gone again: the kernel counts them for a moment after they
+/// have been joined. Nothing else starts or ends threads meanwhile.
+///
+/// # Errors
+/// The system does not allow as many (`RLIMIT_NPROC`, the control group's `pids.max`, memory). Who builds a runtime
+/// asks before, since tokio panics.
+pub fn can_have(threads: usize) -> io::Result<()> {
+    let before = count()?;
+    std::thread::scope(|scope| {
+        let mut gates = Vec::with_capacity(threads);
+        for _ in 0..threads {
+            let (gate, opened) = std::sync::mpsc::sync_channel::<()>(0);
+            std::thread::Builder::new().spawn_scoped(scope, move || opened.recv())?;
+            gates.push(gate);
+        }
+        io::Result::Ok(())
+    })?;
+    while count()? > before {
+        std::thread::yield_now();
+    }
+    Ok(())
+}
+
 /// The niceness of a thread that gives way, and the most there is: while others are busy it gets a seventieth of the
 /// processor, and whenever they wake, they go first.
 pub const GIVING_WAY: i32 = 19;

@@ -1,5 +1,6 @@
 //! What can go wrong with a database, told apart by what to do about it.
 
+use super::files;
 use crate::domain::exit::Exit;
 use rusqlite::{ErrorCode, ffi};
 use std::io::{self, ErrorKind};
@@ -102,8 +103,15 @@ impl OpenError {
 
     /// Sorts what SQLite says while a database is opened.
     pub(super) fn sqlite(path: &Path, doing: &'static str, source: rusqlite::Error) -> Self {
+        let code = source.sqlite_error_code();
+        // SQLite does not say why a file can't be opened or made: it may be a right, a place on the disk, a descriptor.
+        if matches!(code, Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+            && let Err(why) = files::try_beside(path)
+        {
+            return Self::io(path, doing, why);
+        }
         let path = path.to_owned();
-        match source.sqlite_error_code() {
+        match code {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
             Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => Self::ReadOnly { path },
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {

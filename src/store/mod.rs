@@ -22,6 +22,7 @@ mod mailboxes;
 mod migrations;
 mod open;
 mod readers;
+mod reading;
 mod unfiled;
 mod upkeep;
 mod writer;

@@ -3,6 +3,7 @@
 use super::migrations::{self, Migration, Progress};
 use super::{OpenError, Options, files};
 use nix::fcntl::{Flock, FlockArg};
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -30,10 +31,12 @@ pub(super) fn open(options: &Options, migrations: &[Migration], progress: &Progr
     let path = options.directory.join(FILE);
     create(&path)?;
     let mut db = connect(&path, options)?;
-    // First whose it is: what is not ours, or is too new for us, is left as it was found.
+    // First whose it is: what is not ours, is too new for us or damaged, is left as it was found, and so is its log.
+    leave_log(&db, &path, true)?;
     let found = migrations::version(&db, &path, migrations)?;
     use_log(&db, &path)?;
     check(&mut db, &path)?;
+    leave_log(&db, &path, false)?;
     migrations::migrate(&mut db, &path, found, migrations, progress)?;
     // Pages that were looked at once, and are not what is wanted next.
     db.execute_batch("PRAGMA shrink_memory").map_err(|source| OpenError::sqlite(&path, "can't free memory", source))?;
@@ -105,6 +108,13 @@ pub(super) fn connect(path: &Path, options: &Options) -> Result<Connection, Open
     };
     set(&db).map_err(fault)?;
     Ok(db)
+}
+
+/// Whether the log stays as it is when the connection is closed, or is put back into the database.
+fn leave_log(db: &Connection, path: &Path, leave: bool) -> Result<(), OpenError> {
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, leave)
+        .map(drop)
+        .map_err(|source| OpenError::sqlite(path, "can't set the connection up", source))
 }
 
 /// Switches to write-ahead logging; the file's header keeps it.

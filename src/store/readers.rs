@@ -1,11 +1,12 @@
 //! Connections for reading. Each read has one for itself, on a thread where it may block.
 
+use super::reading::Threads;
 use super::{OpenError, Options, StoreError, open};
 use rusqlite::Connection;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 
 /// Of the database's pages, each connection holds as many as fit into this. A log-in reads pages that nobody asks for again
 /// soon, and the kernel has them too: in its memory, not in ours.
@@ -17,6 +18,7 @@ const CACHE_KIB: i64 = 512;
 pub(super) struct Readers {
     idle: Arc<Mutex<Vec<Connection>>>,
     turns: Arc<Semaphore>,
+    threads: Arc<Threads>,
     size: u32,
 }
 
@@ -30,7 +32,9 @@ impl Readers {
             db.pragma_update(None, "cache_size", -CACHE_KIB).map_err(fault)?;
         }
         let turns = Arc::new(Semaphore::new(idle.len()));
-        Ok(Self { idle: Arc::new(Mutex::new(idle)), turns, size })
+        let threads = Threads::start(idle.len())
+            .map_err(|source| OpenError::io(path, "can't start a thread that reads", source))?;
+        Ok(Self { idle: Arc::new(Mutex::new(idle)), turns, threads: Arc::new(threads), size })
     }
 
     pub(super) async fn read<T, F>(&self, query: F) -> Result<T, StoreError>
@@ -40,17 +44,23 @@ impl Readers {
     {
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(|_| StoreError::Stopped)?;
         let idle = Arc::clone(&self.idle);
-        let read = tokio::task::spawn_blocking(move || {
+        let (caller, answer) = oneshot::channel();
+        self.threads.run(Box::new(move || {
             // A turn is a connection, so there is one.
-            let db = lock(&idle).pop().ok_or(StoreError::Stopped)?;
+            let db = lock(&idle).pop();
             // A read that panics must not take its connection with it.
-            let result = panic::catch_unwind(AssertUnwindSafe(|| query(&db)));
-            lock(&idle).push(db);
+            let result = db.as_ref().map(|db| panic::catch_unwind(AssertUnwindSafe(|| query(db))));
+            lock(&idle).extend(db);
             drop(turn);
-            Ok(result.map_err(|_| StoreError::Panicked)??)
-        });
-        // The runtime gives up a blocking task only when it is going down itself.
-        read.await.map_err(|_| StoreError::Stopped)?
+            let result = match result {
+                Some(Ok(read)) => read.map_err(StoreError::from),
+                Some(Err(_)) => Err(StoreError::Panicked),
+                None => Err(StoreError::Stopped),
+            };
+            // A caller that has gone away wants no answer.
+            let _ = caller.send(result);
+        }));
+        answer.await.map_err(|_| StoreError::Stopped)?
     }
 
     /// Waits for the reads under way, and closes the connections. Later reads get [`StoreError::Stopped`].

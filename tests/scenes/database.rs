@@ -1,6 +1,6 @@
 //! A database that can't be served from: which one, why, and what to do, in one line, and the code for the shell.
 
-use crate::support::{Scratch, Server, Setup};
+use crate::support::{Person, Scratch, Server, Setup};
 use rusqlite::Connection;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -76,6 +76,32 @@ fn one_of_a_later_release() {
     );
     assert_eq!(version(known), 4711, "it was left alone");
     serves_again(&scratch);
+}
+
+#[test]
+fn one_of_an_earlier_release_is_migrated_and_people_go_on_where_they_were() {
+    let scratch = left_behind();
+    // tests/data/README.md says how it was made.
+    fs::write(scratch.database(), include_bytes!("../data/schema-1.sqlite")).unwrap();
+    let server = Setup::new().on(&scratch).locally().start();
+    server.logged("migrating");
+    let mut bob = Person::log_in(server.local_peer(), "bob");
+    for number in 0..5 {
+        bob.hears("dan", format!("later {number}, he is away"));
+    }
+    assert_eq!(bob.contacts(), b"\x03\0\rann\r\0", "whom he had on his list");
+    let mut cat = Person::log_in(server.local_peer(), "cat");
+    for number in 0..20 {
+        cat.hears("bob", format!("number {number}, she is away"));
+    }
+    for number in 0..5 {
+        cat.hears("ann", format!("later {number}"));
+    }
+    cat.write("bob", "I am back");
+    bob.hears("cat", "I am back");
+    drop((bob, cat));
+    server.stop();
+    assert!(scratch.state().join("messengerd.before-schema-2").exists());
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! The disk gets full while the daemon serves, and has room again.
 
-use crate::support::{Person, Scratch, Server, Setup, is_root, not_tried, tool};
+use crate::support::{Packet, Person, Scratch, Server, Setup, is_root, not_tried, tool};
 use rusqlite::Connection;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
@@ -36,8 +36,12 @@ impl Disk {
     }
 
     fn start(&self) -> Server {
+        self.setup().start()
+    }
+
+    fn setup(&self) -> Setup {
         let namespace = format!("--mount=/proc/{}/ns/mnt", self.holder.id());
-        Setup::new().on(&self.scratch).by(&["nsenter", &namespace]).start()
+        Setup::new().on(&self.scratch).by(&["nsenter", &namespace])
     }
 
     /// A file on this disk, as it is seen from outside.
@@ -47,6 +51,15 @@ impl Disk {
     }
 
     fn fill(&self) {
+        self.fill_but(0);
+    }
+
+    /// Leaves so many pages of 4 KiB.
+    fn fill_but(&self, pages: u64) {
+        let _ = fs::remove_file(self.file("ballast"));
+        // Set aside first, and given back at the end: how much there is need not be known.
+        let set_aside = self.file("set-aside");
+        fs::write(&set_aside, vec![0x55; usize::try_from(pages).unwrap() * 4096]).unwrap();
         let mut ballast = File::create(self.file("ballast")).unwrap();
         let error = loop {
             if let Err(error) = ballast.write_all(&[0x55; 4096]) {
@@ -54,6 +67,7 @@ impl Disk {
             }
         };
         assert_eq!(error.kind(), ErrorKind::StorageFull);
+        fs::remove_file(set_aside).unwrap();
     }
 
     fn make_room(&self) {
@@ -66,6 +80,28 @@ impl Drop for Disk {
         drop(self.holder.stdin.take());
         let _ = self.holder.wait();
     }
+}
+
+/// The database that a daemon has left at its stop: nothing in it is half-written.
+fn whole_copy(disk: &Disk) -> Connection {
+    let copy = disk.scratch.path("copy.sqlite");
+    fs::copy(disk.file("messengerd.sqlite"), &copy).unwrap();
+    assert!(!disk.file("messengerd.sqlite-wal").exists(), "the log was not taken over at the end");
+    let db = Connection::open(&copy).unwrap();
+    let check: String = db.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(check, "ok");
+    let gaps = "SELECT 1 FROM mailboxes WHERE
+        (head, head) IS NOT (SELECT count(*), coalesce(max(seq), 0) FROM entries WHERE entries.account = mailboxes.account)";
+    let nothing = "SELECT 1 FROM entries WHERE message NOT IN (SELECT id FROM messages)";
+    let wrong = [
+        ("PRAGMA foreign_key_check", "a row refers to nothing"),
+        (gaps, "a mailbox has a gap"),
+        (nothing, "an entry is none"),
+    ];
+    for (query, what) in wrong {
+        assert!(!db.prepare(query).unwrap().exists([]).unwrap(), "{what}");
+    }
+    db
 }
 
 #[test]
@@ -115,14 +151,8 @@ fn requests_without_room_fail_whole_the_others_go_on_and_all_is_well_when_there_
     drop(bob);
     server.stop();
 
-    // Nothing is half-written.
-    let copy = scratch.path("copy.sqlite");
-    fs::copy(disk.file("messengerd.sqlite"), &copy).unwrap();
-    assert!(!disk.file("messengerd.sqlite-wal").exists(), "the log was not taken over at the end");
-    let db = Connection::open(&copy).unwrap();
+    let db = whole_copy(&disk);
     let text = |query| db.query_row(query, [], |row| row.get::<_, String>(0)).unwrap();
-    assert_eq!(text("PRAGMA integrity_check"), "ok");
-    assert!(!db.prepare("PRAGMA foreign_key_check").unwrap().exists([]).unwrap());
     assert_eq!(
         text("SELECT group_concat(substr(text, 1, 6), ' ') FROM (SELECT text FROM messages ORDER BY id)"),
         "before after xxxxxx"
@@ -131,12 +161,90 @@ fn requests_without_room_fail_whole_the_others_go_on_and_all_is_well_when_there_
         text("SELECT group_concat(login, ' ') FROM (SELECT login FROM accounts ORDER BY login)"),
         "ann bob cat dan"
     );
-    let gaps = "SELECT 1 FROM mailboxes WHERE
-        (head, head) IS NOT (SELECT count(*), coalesce(max(seq), 0) FROM entries WHERE entries.account = mailboxes.account)";
-    assert!(!db.prepare(gaps).unwrap().exists([]).unwrap(), "a mailbox has a gap");
 
     let server = disk.start();
     let mut bob = Person::log_in(server.peer(), "bob");
     bob.write("bob", "nothing is left over, nothing comes twice");
     bob.hears("bob", "nothing is left over, nothing comes twice");
+}
+
+/// Ann writes to Bob until she is refused, at most so many messages. Each is confirmed by the answer to what she asks
+/// next, or else her connection is closed.
+fn write_until_refused(server: &Server, most: u32, confirmed: &mut Vec<u32>, next: &mut u32) -> bool {
+    let mut ann = Person::log_in(server.peer(), "ann");
+    for _ in 0..most {
+        *next += 1;
+        ann.write("bob", format!("{next}.{}\n", "x".repeat(1500)));
+        let ask = ann.request(3, &[]);
+        // The connection may be closed by then.
+        let _ = ann.peer.stream.write_all(&ask);
+        match ann.peer.receive_or_end() {
+            Some(answer) => assert_eq!(answer[0], 3),
+            None => return true,
+        }
+        confirmed.push(*next);
+    }
+    false
+}
+
+/// The numbers of all messages that wait for Bob, up to one more.
+fn what_waits_for_bob(server: &Server) -> Vec<u32> {
+    let mut ann = Person::log_in(server.peer(), "ann");
+    ann.write("bob", "0.the last\n");
+    let mut bob = server.peer();
+    bob.send(b"\x01bob\rsecret of bob");
+    let mut heard = bob.unhurried();
+    let is_last = |packet: &Packet| matches!(packet, Packet::Message { text, .. } if text == "0.the last");
+    let packets = heard.up_to(is_last);
+    let numbers = packets.iter().filter_map(|packet| match packet {
+        Packet::Message { text, .. } => Some(text.split('.').next().unwrap().parse().unwrap()),
+        _ => None,
+    });
+    numbers.filter(|number| *number != 0).collect()
+}
+
+#[test]
+fn wherever_the_room_ends_what_was_confirmed_is_kept_and_what_was_refused_is_not_there() {
+    let scratch = Arc::new(Scratch::new());
+    let Some(disk) = Disk::mount(&scratch) else { return };
+    let mut server = disk.start();
+    server.peer().sign_up("bob");
+    server.peer().sign_up("cat");
+    drop(server.person("ann"));
+    let (mut confirmed, mut next, mut refused, mut refused_starts) = (Vec::new(), 0, 0, 0);
+    for pages in 0..14 {
+        disk.fill_but(pages);
+        refused += u32::from(write_until_refused(&server, 6, &mut confirmed, &mut next));
+        // Whoever asks for what needs no room is served, each time.
+        Person::log_in(server.peer(), "cat").barrier();
+        if pages % 2 == 0 {
+            // In the second that follows, what was committed is to be filed, which finds no room either.
+            disk.make_room();
+        } else {
+            // It stops, which is to put the log back, and the next goes on with what it has left, without room.
+            server.stop();
+            disk.start().stop();
+            // One that has to make a new log may not find the room for its index.
+            disk.make_room();
+            disk.start().stop();
+            disk.fill_but(pages);
+            let mut starts = disk.setup().spawn();
+            if starts.ready_or_ended() {
+                starts.stop();
+            } else {
+                let said = starts.failure().with(74);
+                assert!(said.ends_with("the disk is full; make room and start again"), "{said}");
+                refused_starts += 1;
+            }
+            disk.make_room();
+            server = disk.start();
+        }
+        // And there is room.
+        assert!(!write_until_refused(&server, 1, &mut confirmed, &mut next), "with {pages} pages before");
+    }
+    assert!(refused > 3 && refused_starts > 3, "refused {refused} times, and {refused_starts} starts");
+    server.stop();
+    drop(whole_copy(&disk));
+    let server = disk.start();
+    assert_eq!(what_waits_for_bob(&server), confirmed);
 }

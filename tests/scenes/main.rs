@@ -14,6 +14,7 @@ mod control;
 mod crash;
 mod database;
 mod disk_full;
+mod exhaustion;
 mod faults_of_the_original;
 mod floods;
 mod keeping;

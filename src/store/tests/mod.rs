@@ -3,15 +3,21 @@
 //! Where it matters what comes together, the writer is held ([`hold_writer`]) while requests are put into its queue
 //! ([`ask`]), so that nothing here depends on how fast the machine is.
 
+mod clock;
 mod cursors;
 mod damage;
 mod failing;
 mod filing;
+#[cfg(target_arch = "x86_64")]
+mod interrupted;
 mod migrating;
 mod model;
 mod opening;
+mod released;
 mod statements;
 mod stopping;
+#[cfg(target_arch = "x86_64")]
+mod traced;
 mod writing;
 
 use super::open::FILE;

@@ -77,6 +77,28 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     assert!(before == fs::read(directory.path().join(FILE)).unwrap(), "not a byte has changed");
 }
 
+/// A newer daemon that was killed has left what it wrote last in the log, its schema too, if it migrated just then.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_newer_schema_in_the_log_is_refused_and_the_log_is_left_alone() {
+    let (running, store, _committed) = open_new();
+    ann_and_bob(&store).await;
+    foreign(running.path()).pragma_update(None, "user_version", 99).unwrap();
+    let directory = TempDir::new().unwrap();
+    for name in [FILE, "messengerd.sqlite-wal"] {
+        fs::copy(running.path().join(name), directory.path().join(name)).unwrap();
+    }
+    let contents = || [FILE, "messengerd.sqlite-wal"].map(|name| fs::read(directory.path().join(name)).ok());
+    let before = contents();
+    for _ in 0..2 {
+        let error = refused(directory.path());
+        assert!(matches!(error, OpenError::Newer { found: 99, known: 2, .. }), "{error}");
+        assert!(before == contents(), "not a byte has changed");
+    }
+    foreign(directory.path()).pragma_update(None, "user_version", 2).unwrap();
+    let (store, _committed) = open(directory.path());
+    assert!(store.get_account(login("bob")).await.unwrap().is_some(), "what was in the log is there");
+}
+
 #[test]
 fn a_database_of_another_program_is_refused_and_left_alone() {
     let with_tables = "CREATE TABLE bookmarks (url TEXT)";

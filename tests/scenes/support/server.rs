@@ -194,10 +194,7 @@ impl Setup {
 
     /// Starts it, and waits until it has given up.
     pub fn fail(self) -> Failure {
-        let mut server = self.spawn();
-        let status = server.wait();
-        server.records.wait_for_end();
-        Failure { status, said: server.records.all().join("\n") }
+        self.spawn().failure()
     }
 }
 
@@ -238,13 +235,24 @@ impl Server {
 
     /// Waits until it says that it is ready.
     pub fn ready(&mut self) {
-        let records = Arc::clone(&self.records);
+        assert!(self.ready_or_ended(), "the daemon did not get ready; it said:\n{}", self.records.all().join("\n"));
+    }
+
+    /// Waits until it says that it is ready, or has given up; whether it is ready.
+    pub fn ready_or_ended(&mut self) -> bool {
         let ready = self.notices.wait(
             0,
             |notice| notice.lines().any(|line| line == "READY=1"),
             || self.child.try_wait().unwrap().is_some(),
         );
-        assert!(ready.is_some(), "the daemon did not get ready; it said:\n{}", records.all().join("\n"));
+        ready.is_some()
+    }
+
+    /// It has given up: how, and what it said.
+    pub fn failure(&mut self) -> Failure {
+        let status = self.wait();
+        self.records.wait_for_end();
+        Failure { status, said: self.records.all().join("\n") }
     }
 
     pub fn pid(&self) -> u32 {
