@@ -242,9 +242,9 @@ fn wherever_the_room_ends_what_was_confirmed_is_kept_and_what_was_refused_is_not
         // And there is room.
         assert!(!write_until_refused(&server, 1, &mut confirmed, &mut next), "with {pages} pages before");
     }
-    assert!(refused > 3 && refused_starts > 3, "refused {refused} times, and {refused_starts} starts");
+    assert!(refused > 3 && refused_starts > 0, "refused {refused} times, and {refused_starts} starts");
     server.stop();
     drop(whole_copy(&disk));
     let server = disk.start();
-    assert_eq!(what_waits_for_bob(&server), confirmed);
+    assert_eq!(what_waits_for_bob(&server), confirmed, "on the right what was confirmed, of {next}");
 }
