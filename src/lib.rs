@@ -41,6 +41,8 @@ pub mod connection;
 pub mod control;
 pub mod daemon;
 pub mod domain;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod handlers;
 pub mod handover;
 pub mod host;
