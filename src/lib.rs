@@ -26,7 +26,7 @@
 //! Imports run downwards: `daemon`, `client`, `listener`, `connection`, `protocol`, `control`, `handlers`,
 //! `notifier`, `accounts`, `handover`, `sessions`, `store`, `config`, `host`, `domain`. Nothing imports a room above
 //! itself; `protocol` and `store` never meet, and `control` meets none of `listener`, `connection` and `protocol`.
-//! `tests/house.rs` reads the `use` lines and holds this.
+//! `tests/house.rs` reads the `use` lines and holds this. Above all of them stands `fuzzing`, which only tests and fuzzing build.
 //!
 //! # Errors
 //!

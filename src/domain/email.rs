@@ -19,6 +19,10 @@ impl Email {
     /// # Errors
     /// [`EmailError`] when it is no plausible address.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
+        // RFC 6532 has all of Unicode behind ASCII, and its control characters (C1) drive terminals as those of ASCII do.
+        if text.contains(char::is_control) {
+            return Err(EmailError);
+        }
         let options = Options::default().without_display_text().without_domain_literal();
         match EmailAddress::parse_with_options(text, options) {
             Ok(_) => Ok(Self(text.into())),
@@ -42,6 +46,13 @@ impl fmt::Debug for Email {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_address_drives_the_terminal_on_which_an_administrator_reads_it() {
+        for bad in ["a\u{9b}31m@example.org", "ann@exa\u{85}mple.org", "\"\t\"@example.org", "a\x1bc@example.org"] {
+            assert_eq!(Email::parse(bad), Err(EmailError), "{bad:?}");
+        }
+    }
 
     #[test]
     fn plausible_and_not() {

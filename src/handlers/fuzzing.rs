@@ -39,13 +39,14 @@ pub(crate) fn people(bytes: &[u8], decode: Decode) {
             let (connection, what) = (head % (CONNECTIONS + 1), head / (CONNECTIONS + 1));
             if connection == CONNECTIONS {
                 house.happen(what).await;
+                house.both.compare().await;
             } else if let Some((key, request)) = decode(choices.bytes()) {
                 let connection = usize::from(connection);
                 let own = house.connections[connection].session.as_ref().map(|session| session.key);
                 house.ask(connection, if what == 0 { own } else { key }, request).await;
             }
-            house.both.compare().await;
         }
+        house.both.compare().await;
         house.both.store.stop().await.expect("the last cursors are written");
     });
 }

@@ -5,22 +5,24 @@
 use super::model::{Both, LOGINS, Step};
 use crate::fuzzing::Choices;
 
-/// As many steps as are taken at the most: each is compared, and what is long shows nothing that is new.
+/// As many steps as are taken at the most: what is longer shows little that is new.
 const STEPS: usize = 64;
 
-/// Bytes are steps; after each, the store holds what the model does, and no cursor has gone back but by a crash.
+/// Bytes are steps; each is answered as the model says, and the store holds what the model does.
 pub(crate) fn steps(bytes: &[u8]) {
     let mut choices = Choices(bytes);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     runtime.block_on(async {
         let mut both = Both::new();
         for step in std::iter::from_fn(|| step(&mut choices)).take(STEPS) {
-            let (before, crash) = (both.model.cursors(), matches!(step, Step::Crash));
+            // What has moved in the store is what may differ; the rest is seen at the end.
+            let moved = matches!(step, Step::File | Step::Stop | Step::Crash);
             both.take(step).await;
-            both.compare().await;
-            let after = both.model.cursors();
-            assert!(crash || before.iter().all(|(account, cursor)| after[account] >= *cursor), "it went back");
+            if moved {
+                both.compare().await;
+            }
         }
+        both.compare().await;
         both.store.stop().await.expect("the last cursors are written");
     });
 }
