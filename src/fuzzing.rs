@@ -11,8 +11,11 @@
 
 use crate::{client, config, control, domain, handlers, handover, host, protocol, store};
 
+/// Takes bytes, and panics where a claim does not hold.
+pub type Target = fn(&[u8]);
+
 /// What is fuzzed, by name.
-pub const TARGETS: [(&str, fn(&[u8])); 12] = [
+pub const TARGETS: [(&str, Target); 12] = [
     ("classic_request", protocol::classic::fuzzing::request),
     ("classic_split", protocol::classic::fuzzing::split),
     ("client_packets", client::fuzzing::packets),
@@ -41,7 +44,7 @@ fn people(bytes: &[u8]) {
 /// # Panics
 /// When there is none.
 #[must_use]
-pub fn target(name: &str) -> fn(&[u8]) {
+pub fn target(name: &str) -> Target {
     TARGETS.iter().find(|(its, _)| *its == name).expect("a target of that name").1
 }
 

@@ -17,7 +17,7 @@ pub(crate) fn converse(bytes: &[u8]) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let answers = LocalSet::new().block_on(&runtime, conversation(*refuse & 1 == 1, written));
     let mut answers = answers.split_inclusive(|byte| *byte == 0);
-    let messages = written.iter().filter(|byte| **byte == 0).count();
+    let messages = memchr::memchr_iter(0, written).count();
     assert!(answers.clone().count() <= messages);
     assert!(answers.all(|answer| is_answer(answer.strip_suffix(&[0]).expect("it has come to its end"))));
 }

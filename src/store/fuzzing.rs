@@ -17,10 +17,13 @@ pub(crate) fn steps(bytes: &[u8]) {
         for step in std::iter::from_fn(|| step(&mut choices)).take(STEPS) {
             // What has moved in the store is what may differ; the rest is seen at the end.
             let moved = matches!(step, Step::File | Step::Stop | Step::Crash);
+            let (before, crash) = (both.model.cursors(), matches!(step, Step::Crash));
             both.take(step).await;
             if moved {
                 both.compare().await;
             }
+            let after = both.model.cursors();
+            assert!(crash || before.iter().all(|(account, cursor)| after[account] >= *cursor), "it went back");
         }
         both.compare().await;
         both.store.stop().await.expect("the last cursors are written");

@@ -33,12 +33,11 @@ fn read(line: &str) -> Vec<(String, String)> {
     let mut rest = line;
     while !rest.is_empty() {
         let (name, behind) = rest.strip_prefix(' ').and_then(|rest| rest.split_once('=')).expect("a field");
-        let (value, behind) = match behind.strip_prefix('"') {
-            Some(quoted) => unquote(quoted),
-            None => {
-                let (value, behind) = behind.split_at(behind.find(' ').unwrap_or(behind.len()));
-                (value.to_owned(), behind)
-            }
+        let (value, behind) = if let Some(quoted) = behind.strip_prefix('"') {
+            unquote(quoted)
+        } else {
+            let (value, behind) = behind.split_at(behind.find(' ').unwrap_or(behind.len()));
+            (value.to_owned(), behind)
         };
         fields.push((name.to_owned(), value));
         rest = behind;
