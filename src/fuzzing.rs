@@ -94,6 +94,26 @@ mod tests {
         assert_eq!(names(&folder("corpus")), targets);
     }
 
+    /// The packages of a lock file, each with its version.
+    fn locked(path: &str) -> BTreeSet<(String, String)> {
+        let lock = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap();
+        let lines: Vec<_> = lock.lines().collect();
+        let pairs = lines.windows(2).filter_map(|pair| {
+            Some((pair[0].strip_prefix("name = ")?.to_owned(), pair[1].strip_prefix("version = ")?.to_owned()))
+        });
+        pairs.collect()
+    }
+
+    #[test]
+    fn what_is_fuzzed_is_what_is_shipped() {
+        let shipped = locked("Cargo.lock");
+        let names: BTreeSet<_> = shipped.iter().map(|(name, _)| name).collect();
+        assert!(names.len() > 50, "the scan finds no packages any more");
+        for package in locked("fuzz/Cargo.lock") {
+            assert!(!names.contains(&package.0) || shipped.contains(&package), "{package:?} is not that of Cargo.lock");
+        }
+    }
+
     #[test]
     fn what_fuzzing_has_kept_is_well() {
         for (name, target) in TARGETS {

@@ -19,7 +19,8 @@ impl Email {
     /// # Errors
     /// [`EmailError`] when it is no plausible address.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
-        // RFC 6532 has all of Unicode behind ASCII, and its control characters (C1) drive terminals as those of ASCII do.
+        // RFC 5322 has a tab between quotes, and RFC 6532 all of Unicode, C1 control characters included, which drive the
+        // terminal of whoever reads them.
         if text.contains(char::is_control) {
             return Err(EmailError);
         }
