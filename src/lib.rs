@@ -26,7 +26,7 @@
 //! Imports run downwards: `daemon`, `client`, `listener`, `connection`, `protocol`, `control`, `handlers`,
 //! `notifier`, `accounts`, `handover`, `sessions`, `store`, `config`, `limits`, `host`, `domain`. Nothing imports a room above
 //! itself; `protocol` and `store` never meet, and `control` meets none of `listener`, `connection` and `protocol`.
-//! `tests/house.rs` reads the `use` lines and holds this.
+//! `tests/house.rs` reads the `use` lines and holds this. Above all of them stands `fuzzing`, which only tests and fuzzing build.
 //!
 //! # Errors
 //!
@@ -48,6 +48,9 @@ pub mod control;
 pub mod daemon;
 #[forbid(unsafe_code)]
 pub mod domain;
+#[cfg(any(test, fuzzing))]
+#[forbid(unsafe_code)]
+pub mod fuzzing;
 #[forbid(unsafe_code)]
 pub mod handlers;
 #[forbid(unsafe_code)]

@@ -20,6 +20,8 @@ mod chat;
 mod credentials;
 mod editor;
 mod error;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod link;
 mod listen;
 mod names;

@@ -15,10 +15,14 @@ use toml::de::{DeTable, DeValue};
 
 /// Reads one file into the draft. What is wrong with a part of it does not keep the rest from being checked.
 pub(super) fn read(path: &Path, draft: &mut Draft) {
-    let bytes = match fs::read(path) {
-        Ok(bytes) => bytes,
-        Err(error) => return unreadable(path, error, draft),
-    };
+    match fs::read(path) {
+        Ok(bytes) => take(path, bytes, draft),
+        Err(error) => unreadable(path, error, draft),
+    }
+}
+
+/// Takes what stands in one file.
+pub(super) fn take(path: &Path, bytes: Vec<u8>, draft: &mut Draft) {
     draft.files.push(path.to_owned());
     match String::from_utf8(bytes) {
         Ok(text) => parse(path, &text, draft),

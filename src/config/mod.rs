@@ -17,6 +17,8 @@ mod example;
 mod fault;
 mod file;
 mod flag;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod key;
 mod kind;
 mod live;

@@ -50,11 +50,25 @@ pub enum Refused {
 pub(super) struct Place(AtomicU32);
 
 impl Place {
+    /// Not yet.
     const NONE: u32 = u32::MAX;
+    /// Not any more, and never again.
+    const LEFT: u32 = u32::MAX - 1;
+
+    /// False: the connection has left already.
+    fn set(&self, place: usize) -> bool {
+        let place = u32::try_from(place).unwrap_or(Self::LEFT);
+        self.0.compare_exchange(Self::NONE, place, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
 
     fn take(&self) -> Option<usize> {
-        let place = self.0.swap(Self::NONE, Ordering::Relaxed);
-        (place != Self::NONE).then_some(place as usize)
+        let place = self.0.swap(Self::LEFT, Ordering::Relaxed);
+        (place < Self::LEFT).then_some(place as usize)
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_left(&self) -> bool {
+        self.0.load(Ordering::Relaxed) == Self::LEFT
     }
 }
 
@@ -157,7 +171,14 @@ impl Connections {
     /// `greet`: when it has its place, and nothing was heard of it yet.
     fn enter(&self, connection: &Arc<Connection>, greet: impl FnOnce(&Connection)) {
         let place = self.lock().insert(Arc::clone(connection));
-        connection.place.0.store(u32::try_from(place).unwrap_or(Place::NONE), Ordering::Relaxed);
+        if !connection.place.set(place) {
+            // Its peer was gone before it came here, and its last turn is over.
+            let left = self.lock().try_remove(place);
+            self.count.fetch_sub(1, Ordering::Relaxed);
+            drop(left);
+            self.changed.notify_waiters();
+            return;
+        }
         greet(connection);
         if let Err(error) = self.readiness.add(connection.stream.as_fd(), place as u64) {
             connection.fail(error);

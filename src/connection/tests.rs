@@ -230,3 +230,17 @@ async fn looking_whether_a_peer_has_said_something_does_not_forget_what_it_left_
     assert!(!outbox::Link::has_unread(&stream));
     assert_eq!(outbox::Link::untaken(&stream).unwrap_err().kind(), io::ErrorKind::ConnectionReset);
 }
+
+#[tokio::test]
+async fn one_that_is_over_before_it_has_its_place_takes_none() {
+    let scene = Scene::new().await;
+    // As when the process before has left something to be written, and the peer is gone.
+    scene.connection.fail(io::ErrorKind::BrokenPipe.into());
+    while !scene.connection.place.has_left() {
+        yield_now().await;
+    }
+    serve(Arc::clone(&scene.connection)).await;
+    assert!(scene.connection.shared.connections.is_empty());
+    let references = Arc::strong_count(&scene.connection);
+    assert_eq!(references, 1, "the table holds it");
+}

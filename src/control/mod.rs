@@ -16,6 +16,8 @@
 mod caller;
 mod client;
 pub mod command;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod interface;
 mod serve;
 mod service;

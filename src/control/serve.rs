@@ -49,7 +49,7 @@ async fn accept(listener: &UnixListener) -> io::Result<(UnixStream, Caller)> {
     Ok((stream, caller))
 }
 
-async fn converse(stream: UnixStream, caller: Caller, orders: mpsc::Sender<Order>) {
+pub(super) async fn converse(stream: UnixStream, caller: Caller, orders: mpsc::Sender<Order>) {
     let (stream, over) = Bounded::new(stream, caller);
     tracing::debug!(peer = %caller, "control connection accepted");
     let outcome = Server::new(ReadyListener::new(stream), Service { caller, orders }).run().await;

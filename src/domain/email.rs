@@ -19,6 +19,11 @@ impl Email {
     /// # Errors
     /// [`EmailError`] when it is no plausible address.
     pub fn parse(text: &str) -> Result<Self, EmailError> {
+        // RFC 5322 has a tab between quotes, and RFC 6532 all of Unicode, C1 control characters included, which drive the
+        // terminal of whoever reads them.
+        if text.contains(char::is_control) {
+            return Err(EmailError);
+        }
         let options = Options::default().without_display_text().without_domain_literal();
         match EmailAddress::parse_with_options(text, options) {
             Ok(_) => Ok(Self(text.into())),
@@ -42,6 +47,13 @@ impl fmt::Debug for Email {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_address_drives_the_terminal_on_which_an_administrator_reads_it() {
+        for bad in ["a\u{9b}31m@example.org", "ann@exa\u{85}mple.org", "\"\t\"@example.org", "a\x1bc@example.org"] {
+            assert_eq!(Email::parse(bad), Err(EmailError), "{bad:?}");
+        }
+    }
 
     #[test]
     fn plausible_and_not() {

@@ -8,6 +8,8 @@
 mod email;
 pub mod event;
 pub mod exit;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod login;
 mod mailbox;
 mod password;

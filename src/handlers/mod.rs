@@ -10,6 +10,8 @@
 //! only the store knows in which order messages were committed.
 
 mod add_contact;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod get_contacts;
 mod log_in;
 mod log_out;

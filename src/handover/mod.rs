@@ -17,6 +17,8 @@
 //!
 //! Must not be here: what a connection does with it, tokio, SQL.
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod inheritance;
 pub mod keeper;
 pub mod roll;

@@ -304,13 +304,18 @@ impl State {
         let Ok(()) = minicbor::encode_with(self, &mut body, &mut Rest::default()).map_err(drop) else {
             return Vec::new();
         };
+        Self::behind_head(&body)
+    }
+
+    /// A body with the head that belongs before it.
+    pub(super) fn behind_head(body: &[u8]) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(HEAD + body.len());
         bytes.extend_from_slice(MAGIC);
         bytes.extend_from_slice(&MAJOR.to_be_bytes());
         bytes.extend_from_slice(&MINOR.to_be_bytes());
         bytes.extend_from_slice(&(body.len() as u64).to_be_bytes());
-        bytes.extend_from_slice(&Blake2s256::digest(&body));
-        bytes.extend_from_slice(&body);
+        bytes.extend_from_slice(&Blake2s256::digest(body));
+        bytes.extend_from_slice(body);
         bytes
     }
 

@@ -18,8 +18,12 @@ mod cursors;
 mod error;
 mod files;
 mod filing;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod mailboxes;
 mod migrations;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod model;
 mod open;
 mod readers;
 mod reading;

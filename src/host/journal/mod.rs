@@ -8,7 +8,11 @@
 //!
 //! Must not be here: what to log.
 
+#[cfg(any(test, fuzzing))]
+mod buffer;
 mod chain;
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 mod stream;
 mod text;
 mod whole;

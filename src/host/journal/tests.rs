@@ -1,39 +1,9 @@
 //! What comes out, into a buffer. journald is told by `tests/host_process`.
 
+use super::buffer::{Buffer, in_text};
 use super::*;
-use std::io::{self, Write};
-use std::sync::{Arc, Mutex};
+use std::io;
 use tracing::{debug, error, info, info_span, trace, warn};
-
-#[derive(Clone, Default)]
-struct Buffer(Arc<Mutex<Vec<u8>>>);
-
-impl Buffer {
-    fn lines(&self) -> Vec<String> {
-        let bytes = self.0.lock().unwrap().clone();
-        String::from_utf8(bytes).unwrap().lines().map(str::to_owned).collect()
-    }
-}
-
-impl Write for Buffer {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-/// What this stream gets while the scene plays.
-fn in_text(stream: Stream, scene: impl FnOnce()) -> Vec<String> {
-    let buffer = Buffer::default();
-    let writer = buffer.clone();
-    let subscriber =
-        tracing_subscriber::registry().with(filter(LevelFilter::INFO)).with(text(stream, move || writer.clone()));
-    tracing::subscriber::with_default(subscriber, scene);
-    buffer.lines()
-}
 
 fn without_time(line: &str) -> &str {
     let (time, rest) = line.split_once(' ').unwrap();

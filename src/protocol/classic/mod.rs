@@ -7,6 +7,8 @@
 //! [`request`] is how the server reads (and our client writes), [`packet`] how the server writes (and our client
 //! reads).
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod fuzzing;
 pub mod packet;
 pub mod request;
 pub mod split;

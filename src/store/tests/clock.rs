@@ -2,6 +2,8 @@
 //! of the commits.
 
 use super::*;
+use crate::domain::{Message, UnixMillis};
+use crate::store::Draft;
 
 const HOUR: i64 = 3_600_000;
 const NOW: i64 = 1_700_000_000_000;

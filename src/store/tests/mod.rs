@@ -20,9 +20,10 @@ mod stopping;
 mod traced;
 mod writing;
 
+use super::model::{ALL, Person, assert_gapless, login, new_account, no_progress, open, open_new, options, try_open};
 use super::open::FILE;
-use super::{Committed, Draft, NewAccount, OpenError, Options, PageLimits, Progress, Store};
-use crate::domain::{AccountId, Email, Entry, Login, Message, Seq, UnixMillis};
+use super::{Committed, OpenError, Options, PageLimits, Progress, Store};
+use crate::domain::{AccountId, Entry, Seq};
 use rusqlite::Connection;
 use std::future::poll_fn;
 use std::path::{Path, PathBuf};
@@ -32,40 +33,8 @@ use std::sync::{Arc, mpsc as std_mpsc};
 use std::task::Poll;
 use std::time::Duration;
 use tempfile::TempDir;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, coop};
-
-const ALL: PageLimits = PageLimits { entries: u32::MAX, bytes: usize::MAX };
-
-fn options(directory: &Path) -> Options {
-    Options {
-        directory: directory.to_owned(),
-        sync_every_commit: true,
-        readers: 2,
-        batch_max: 64,
-        busy_timeout: Duration::from_millis(1),
-    }
-}
-
-fn no_progress() -> Progress {
-    Arc::new(|| {})
-}
-
-type Opened = (Store, mpsc::Receiver<Vec<Committed>>);
-
-fn try_open(directory: &Path) -> Result<Opened, OpenError> {
-    Store::open(&options(directory), &no_progress())
-}
-
-fn open(directory: &Path) -> Opened {
-    try_open(directory).unwrap()
-}
-
-fn open_new() -> (TempDir, Store, mpsc::Receiver<Vec<Committed>>) {
-    let directory = TempDir::new().unwrap();
-    let (store, committed) = open(directory.path());
-    (directory, store, committed)
-}
 
 /// The database as another program sees it.
 fn foreign(directory: &Path) -> Connection {
@@ -81,40 +50,10 @@ fn shown(error: &OpenError, directory: &Path) -> String {
     error.to_string().replace(directory.to_str().unwrap(), "[state]")
 }
 
-fn login(text: &str) -> Login {
-    Login::parse(text).unwrap()
-}
-
-fn new_account(text: &str) -> NewAccount {
-    NewAccount {
-        login: login(text),
-        email: Email::parse("someone@example.org").unwrap(),
-        password_hash: "$argon2id$".to_owned(),
-        created_at: UnixMillis(0),
-    }
-}
-
-/// Somebody with an account.
-#[derive(Debug, Clone)]
-struct Person {
-    id: AccountId,
-    login: Login,
-}
-
 impl Person {
     async fn sign_up(store: &Store, text: &str) -> Self {
         let id = store.add_user(new_account(text)).await.unwrap().unwrap();
         Self { id, login: login(text) }
-    }
-
-    fn draft(&self, recipient: &Login, text: &str) -> Draft {
-        let message = Message {
-            sender: self.login.clone(),
-            recipient: recipient.clone(),
-            sent_at: UnixMillis(1_700_000_000_000),
-            text: text.into(),
-        };
-        Draft { sender: self.id, message: Arc::new(message) }
     }
 
     /// A message on its way, to be awaited or asked for.
@@ -128,10 +67,6 @@ impl Person {
         async move { store.add_message(draft).await }
     }
 
-    async fn mailbox(&self, store: &Store) -> Vec<Entry> {
-        store.mailbox_page(self.id, Seq(0), ALL).await.unwrap().entries
-    }
-
     async fn mailbox_texts(&self, store: &Store) -> Vec<String> {
         self.mailbox(store).await.iter().map(|entry| entry.message.text.to_string()).collect()
     }
@@ -139,11 +74,6 @@ impl Person {
 
 async fn ann_and_bob(store: &Store) -> (Person, Person) {
     (Person::sign_up(store, "ann").await, Person::sign_up(store, "bob").await)
-}
-
-fn assert_gapless(entries: &[Entry]) {
-    let numbers = entries.iter().map(|entry| entry.seq.0);
-    assert!(numbers.eq(1..=entries.len() as u64), "{entries:?}");
 }
 
 /// Holds the writer within a request until the returned sender is dropped. What is asked meanwhile is one batch.

@@ -1,0 +1,332 @@
+//! What a store should hold after any sequence of steps, in a few lines: for tests and fuzzing.
+//!
+//! [`Model`] is what is expected, [`Both`] a real store on real files with it beside.
+//!
+//! Errors: a store that does otherwise is a panic.
+
+use super::open::FILE;
+use super::{Committed, Draft, NewAccount, OpenError, Options, Page, PageLimits, Progress, Store};
+use crate::domain::{AccountId, Email, Entry, Login, Message, Seq, UnixMillis};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
+use tokio::sync::mpsc;
+
+/// Who there may be.
+pub(crate) const LOGINS: [&str; 5] = ["ann", "bob", "cid", "dee", "żółw"];
+
+pub(super) const ALL: PageLimits = PageLimits { entries: u32::MAX, bytes: usize::MAX };
+
+pub(super) fn options(directory: &Path) -> Options {
+    Options {
+        directory: directory.to_owned(),
+        sync_every_commit: true,
+        readers: 2,
+        batch_max: 64,
+        busy_timeout: Duration::from_millis(1),
+    }
+}
+
+pub(super) fn no_progress() -> Progress {
+    Arc::new(|| {})
+}
+
+pub(super) type Opened = (Store, mpsc::Receiver<Vec<Committed>>);
+
+pub(super) fn try_open(directory: &Path) -> Result<Opened, OpenError> {
+    Store::open(&options(directory), &no_progress())
+}
+
+pub(super) fn open(directory: &Path) -> Opened {
+    try_open(directory).unwrap()
+}
+
+pub(super) fn open_new() -> (TempDir, Store, mpsc::Receiver<Vec<Committed>>) {
+    let directory = TempDir::new().unwrap();
+    let (store, committed) = open(directory.path());
+    (directory, store, committed)
+}
+
+pub(super) fn login(text: &str) -> Login {
+    Login::parse(text).unwrap()
+}
+
+pub(super) fn new_account(text: &str) -> NewAccount {
+    NewAccount {
+        login: login(text),
+        email: Email::parse("someone@example.org").unwrap(),
+        password_hash: "$argon2id$".to_owned(),
+        created_at: UnixMillis(0),
+    }
+}
+
+/// Somebody with an account.
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    pub(crate) id: AccountId,
+    pub(crate) login: Login,
+}
+
+impl Person {
+    pub(super) fn draft(&self, recipient: &Login, text: &str) -> Draft {
+        let message = Message {
+            sender: self.login.clone(),
+            recipient: recipient.clone(),
+            sent_at: UnixMillis(1_700_000_000_000),
+            text: text.into(),
+        };
+        Draft { sender: self.id, message: Arc::new(message) }
+    }
+
+    pub(super) async fn mailbox(&self, store: &Store) -> Vec<Entry> {
+        store.mailbox_page(self.id, Seq(0), ALL).await.unwrap().entries
+    }
+}
+
+pub(super) fn assert_gapless(entries: &[Entry]) {
+    let numbers = entries.iter().map(|entry| entry.seq.0);
+    assert!(numbers.eq(1..=entries.len() as u64), "{entries:?}");
+}
+
+/// What is asked of a store, or happens to it. Whoever is chosen by a number is one of those who are there.
+#[derive(Debug, Clone)]
+pub(crate) enum Step {
+    AddUser {
+        login: usize,
+    },
+    AddContact {
+        owner: usize,
+        login: usize,
+    },
+    /// From an account, or from none; to a login that somebody has or nobody, and perhaps to oneself.
+    AddMessage {
+        sender: Option<usize>,
+        recipient: usize,
+        text: String,
+    },
+    /// Relative to the head of the mailbox; `i64::MAX` stands for "far beyond".
+    Delivered {
+        account: usize,
+        beyond_head: i64,
+    },
+    WriteCursors,
+    File,
+    Page {
+        account: usize,
+        after: u64,
+        limits: (u32, usize),
+    },
+    Stop,
+    Crash,
+}
+
+#[derive(Default)]
+struct Mailbox {
+    entries: Vec<Entry>,
+    written: u64,
+    noted: u64,
+}
+
+impl Mailbox {
+    fn head(&self) -> u64 {
+        self.entries.len() as u64
+    }
+
+    fn cursor(&self) -> Seq {
+        Seq(self.written.max(self.noted).min(self.head()))
+    }
+
+    fn page(&self, after: u64, limits: PageLimits) -> Page {
+        let rest: Vec<_> = self.entries.iter().skip(usize::try_from(after).unwrap()).cloned().collect();
+        let fits = |length: &usize| {
+            let bytes: usize = rest[..*length].iter().map(|entry| entry.message.text.len()).sum();
+            *length == 1 || (*length <= limits.entries as usize && bytes <= limits.bytes)
+        };
+        let length = (1..=rest.len()).take_while(fits).last().unwrap_or(0);
+        Page { entries: rest[..length].to_vec(), more: length < rest.len() }
+    }
+}
+
+/// What the store should hold.
+#[derive(Default)]
+pub(crate) struct Model {
+    people: Vec<Person>,
+    contacts: BTreeSet<(AccountId, AccountId)>,
+    mailboxes: HashMap<AccountId, Mailbox>,
+}
+
+impl Model {
+    pub(crate) fn with_login(&self, login: &Login) -> Option<Person> {
+        self.people.iter().find(|person| person.login == *login).cloned()
+    }
+
+    fn chosen(&self, number: usize) -> Option<Person> {
+        (!self.people.is_empty()).then(|| self.people[number % self.people.len()].clone())
+    }
+
+    pub(crate) fn add_user(&mut self, person: Person) {
+        assert!(self.people.iter().all(|other| other.id < person.id), "a number is never used again");
+        self.mailboxes.insert(person.id, Mailbox::default());
+        self.people.push(person);
+    }
+
+    /// The contact, if somebody has that login.
+    pub(crate) fn add_contact(&mut self, owner: AccountId, login: &Login) -> Option<AccountId> {
+        let contact = self.with_login(login).map(|person| person.id);
+        self.contacts.extend(contact.map(|contact| (owner, contact)));
+        contact
+    }
+
+    pub(crate) fn has_contact(&self, owner: AccountId, contact: AccountId) -> bool {
+        self.contacts.contains(&(owner, contact))
+    }
+
+    /// By login.
+    pub(crate) fn contacts(&self, owner: AccountId) -> Vec<(AccountId, Login)> {
+        let by_login: BTreeMap<_, _> = self.people.iter().map(|person| (&person.login, person.id)).collect();
+        let listed = by_login.into_iter().filter(|(_, contact)| self.has_contact(owner, *contact));
+        listed.map(|(login, contact)| (contact, login.clone())).collect()
+    }
+
+    /// What is to be told of it; nothing, if nobody has the recipient's login.
+    pub(crate) fn add_message(&mut self, sender: AccountId, message: &Arc<Message>) -> Vec<Committed> {
+        let Some(recipient) = self.with_login(&message.recipient) else { return Vec::new() };
+        let copies = [(recipient.id, true), (sender, false)];
+        let copies = copies.into_iter().take(if recipient.id == sender { 1 } else { 2 });
+        let told = copies.map(|(account, incoming)| {
+            let entries = &mut self.mailboxes.get_mut(&account).unwrap().entries;
+            let entry = Entry { seq: Seq(entries.len() as u64 + 1), incoming, message: Arc::clone(message) };
+            entries.push(entry.clone());
+            Committed { account, entry }
+        });
+        told.collect()
+    }
+
+    fn write_cursors(&mut self) {
+        for mailbox in self.mailboxes.values_mut() {
+            (mailbox.written, mailbox.noted) = (mailbox.cursor().0, 0);
+        }
+    }
+
+    pub(super) fn cursors(&self) -> HashMap<AccountId, Seq> {
+        self.mailboxes.iter().map(|(account, mailbox)| (*account, mailbox.cursor())).collect()
+    }
+
+    pub(crate) async fn compare(&self, store: &Store) {
+        for person in &self.people {
+            let mailbox = &self.mailboxes[&person.id];
+            assert_gapless(&mailbox.entries);
+            assert_eq!(person.mailbox(store).await, mailbox.entries);
+            assert_eq!(store.cursor(person.id).await.unwrap(), mailbox.cursor());
+            assert_eq!(store.get_contacts_list(person.id).await.unwrap(), self.contacts(person.id));
+            let on_lists_of: BTreeSet<_> = store.get_users_with_contact(person.id).await.unwrap().into_iter().collect();
+            let owners = self.contacts.iter().filter(|(_, contact)| *contact == person.id).map(|(owner, _)| *owner);
+            assert_eq!(on_lists_of, owners.collect());
+        }
+    }
+}
+
+/// The store under test, and what it should hold.
+pub(crate) struct Both {
+    directory: TempDir,
+    pub(crate) store: Store,
+    pub(crate) committed: mpsc::Receiver<Vec<Committed>>,
+    pub(crate) model: Model,
+}
+
+impl Both {
+    pub(crate) fn new() -> Self {
+        let (directory, store, committed) = open_new();
+        Self { directory, store, committed, model: Model::default() }
+    }
+
+    /// The steps that need somebody are left out while there is nobody.
+    pub(crate) async fn take(&mut self, step: Step) {
+        match step {
+            Step::AddUser { login } => self.add_user(LOGINS[login]).await,
+            Step::AddContact { owner, login } => {
+                if let Some(owner) = self.model.chosen(owner) {
+                    let login = self::login(LOGINS[login]);
+                    let added = self.store.add_contact(owner.id, login.clone(), usize::MAX).await.unwrap();
+                    assert_eq!(added.ok(), self.model.add_contact(owner.id, &login));
+                }
+            }
+            Step::AddMessage { sender: None, recipient, text } => self.add_message_of_nobody(recipient, &text).await,
+            Step::AddMessage { sender: Some(sender), recipient, text } => {
+                if let Some(sender) = self.model.chosen(sender) {
+                    let draft = sender.draft(&login(LOGINS[recipient]), &text);
+                    let written = self.store.add_message(draft.clone()).await.unwrap();
+                    let told = self.model.add_message(sender.id, &draft.message);
+                    assert_eq!(written, !told.is_empty());
+                    assert_eq!(self.committed.try_recv().unwrap_or_default(), told);
+                }
+            }
+            Step::Delivered { account, beyond_head } => {
+                if let Some(person) = self.model.chosen(account) {
+                    let mailbox = self.model.mailboxes.get_mut(&person.id).unwrap();
+                    let seq = mailbox.head().saturating_add_signed(beyond_head);
+                    mailbox.noted = mailbox.noted.max(seq);
+                    self.store.delivered(person.id, Seq(seq));
+                }
+            }
+            Step::WriteCursors => {
+                self.store.write_cursors().await.unwrap();
+                self.model.write_cursors();
+            }
+            Step::File => self.store.writer.file().await,
+            Step::Page { account, after, limits: (entries, bytes) } => {
+                if let Some(person) = self.model.chosen(account) {
+                    let limits = PageLimits { entries, bytes };
+                    let page = self.store.mailbox_page(person.id, Seq(after), limits).await.unwrap();
+                    assert_eq!(page, self.model.mailboxes[&person.id].page(after, limits));
+                }
+            }
+            Step::Stop => self.stop_and_open().await,
+            Step::Crash => self.crash_and_open().await,
+        }
+    }
+
+    pub(crate) async fn compare(&self) {
+        self.model.compare(&self.store).await;
+    }
+
+    async fn add_user(&mut self, text: &str) {
+        let login = login(text);
+        let added = self.store.add_user(new_account(text)).await.unwrap();
+        assert_eq!(added.is_err(), self.model.with_login(&login).is_some());
+        if let Ok(id) = added {
+            self.model.add_user(Person { id, login });
+        }
+    }
+
+    async fn add_message_of_nobody(&mut self, recipient: usize, text: &str) {
+        let nobody = Person { id: AccountId(i64::MAX), login: login("nobody") };
+        let written = self.store.add_message(nobody.draft(&login(LOGINS[recipient]), text)).await;
+        assert!(!written.unwrap_or(false));
+        assert!(self.committed.try_recv().is_err());
+    }
+
+    async fn stop_and_open(&mut self) {
+        self.store.stop().await.unwrap();
+        self.model.write_cursors();
+        (self.store, self.committed) = open(self.directory.path());
+    }
+
+    /// What a killed process leaves: the files as they are, and no cursor that was only noted.
+    async fn crash_and_open(&mut self) {
+        let copy = TempDir::new().unwrap();
+        for file in [FILE, "messengerd.sqlite-wal"] {
+            fs::copy(self.directory.path().join(file), copy.path().join(file)).unwrap();
+        }
+        for mailbox in self.model.mailboxes.values_mut() {
+            mailbox.noted = 0;
+        }
+        let (store, committed) = open(copy.path());
+        self.committed = committed;
+        std::mem::replace(&mut self.store, store).stop().await.unwrap();
+        self.directory = copy;
+    }
+}
