@@ -21,6 +21,12 @@ pub(crate) fn words(scratch: &Path, settings: &[&str]) -> Vec<OsString> {
         "listen.classic=127.0.0.1:0",
         "auth.argon2_memory=64KiB",
         "auth.argon2_iterations=1",
+        // All come from one address, and do as much as they can.
+        "accounts.source_sign_ups_refill=0s",
+        "accounts.sign_ups_refill=0s",
+        "auth.source_log_ins_refill=0s",
+        "connections.requests_refill=0s",
+        "connections.source_requests_refill=0s",
         "classic.packet_gap=0s",
         "log.format=json",
     ];

@@ -35,6 +35,7 @@ fn sign_up(login: &str, password: &str) -> Vec<u8> {
 /// As much patience with failures as these scenes need, and all that the log can say.
 fn talkative() -> Setup {
     Setup::new()
+        .for_a_crowd()
         .set("log.level=trace")
         .set("auth.account_failures=100000")
         .set("auth.source_failures=100000")
