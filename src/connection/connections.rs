@@ -6,11 +6,11 @@
 //! There are so many places for all, and so many for each source. When all are taken, whoever has no session makes room
 //! (`strangers.rs`).
 
-use super::strangers::Strangers;
-use super::{Connection, End, Shared};
+use super::strangers::{Strangers, end_stranger};
+use super::{Connection, End, Shared, of_a_source};
 use crate::domain::Source;
 use crate::host::readiness::{EVENTS, Readiness};
-use crate::limits::{Budget, Seat, Sources};
+use crate::limits::{Seat, Sources};
 use slab::Slab;
 use std::io;
 use std::os::fd::AsFd;
@@ -124,8 +124,7 @@ impl Connections {
         let settings = Arc::clone(&shared.settings.get());
         let limits = &settings.connections;
         let seat = self.sources.admit(source, limits.source_max).ok_or(Refused::FullOfThese)?;
-        let budget = Budget { burst: limits.source_requests, refill: limits.source_requests_refill };
-        let now = Instant::now();
+        let (budget, now) = (of_a_source(limits), Instant::now());
         if seat.meter().wait(budget, now).is_some() {
             return Err(Refused::TooFast);
         }
@@ -140,11 +139,14 @@ impl Connections {
 
     /// Takes the place of somebody who has no session, if there is one.
     fn make_room(&self) -> bool {
-        let Some(connection) = self.strangers.oldest() else { return false };
-        connection.end(&mut connection.lock(), End::MadeRoom);
-        // Its turn comes to its end a little later; its place is free at once.
-        self.leave(&connection);
-        true
+        while let Some(connection) = self.strangers.oldest() {
+            if end_stranger(&connection, End::MadeRoom) {
+                // Its turn comes to its end a little later; its place is free at once.
+                self.leave(&connection);
+                return true;
+            }
+        }
+        false
     }
 
     /// Whether a refusal is worth a record: the first since somebody from there was admitted.

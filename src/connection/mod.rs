@@ -34,7 +34,7 @@ pub use end::End;
 pub use pacer::Pacer;
 pub use stream::Stream;
 
-use crate::config::{Live, Settings};
+use crate::config::{self, Live, Settings};
 use crate::domain::{AccountId, Event, Peer, Seq, SessionKey};
 use crate::handlers::{Core, Outcome, SessionChange};
 use crate::handover::{Handover, Line};
@@ -303,10 +303,7 @@ impl Connection {
     /// Of this connection, and of all of its source.
     fn budgets(&self) -> [Budget; 2] {
         let connections = &self.shared.settings.get().connections;
-        [
-            Budget { burst: connections.requests, refill: connections.requests_refill },
-            Budget { burst: connections.source_requests, refill: connections.source_requests_refill },
-        ]
+        [Budget { burst: connections.requests, refill: connections.requests_refill }, of_a_source(connections)]
     }
 
     /// Takes up what came of a request, all at once: nothing that a new session is told comes before the reply that
@@ -431,6 +428,11 @@ impl Connection {
         }
         Some(session)
     }
+}
+
+/// What all connections of a source may ask for together.
+fn of_a_source(connections: &config::Connections) -> Budget {
+    Budget { burst: connections.source_requests, refill: connections.source_requests_refill }
 }
 
 impl Subscriber for Connection {

@@ -10,6 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
+/// How often is looked whether settings have changed.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// See the module.
 #[derive(Default)]
 pub(super) struct Strangers {
@@ -141,11 +144,18 @@ impl Strangers {
             // It takes the lock that whoever comes here may hold.
             drop(queues);
             if let Some(connection) = connection {
-                connection.end(&mut connection.lock(), end);
+                end_stranger(&connection, end);
             }
         }
     }
 }
 
-/// How often is looked whether settings have changed.
-const LOOK: Duration = Duration::from_secs(5);
+/// False: a session has begun meanwhile, and whoever has one stays.
+pub(super) fn end_stranger(connection: &Connection, end: End) -> bool {
+    let mut state = connection.lock();
+    let is_stranger = state.session.is_none();
+    if is_stranger {
+        connection.end(&mut state, end);
+    }
+    is_stranger
+}

@@ -244,3 +244,12 @@ async fn one_that_is_over_before_it_has_its_place_takes_none() {
     let references = Arc::strong_count(&scene.connection);
     assert_eq!(references, 1, "the table holds it");
 }
+
+#[tokio::test]
+async fn one_whose_session_has_begun_is_no_stranger_any_more() {
+    let scene = Scene::new().await;
+    scene.log_in(Seq(0));
+    // It was picked a moment before that.
+    assert!(!strangers::end_stranger(&scene.connection, End::MadeRoom));
+    assert!(scene.connection.lock().end.is_none());
+}

@@ -10,6 +10,7 @@ use std::net::TcpStream;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 
 unsafe extern "C" {
@@ -67,6 +68,11 @@ struct Limit {
 
 fn call(result: c_int) -> io::Result<()> {
     if result >= 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+}
+
+/// The kernel's link to what another process sees as its root: proc_pid_root(5).
+fn root_of(process: u32) -> PathBuf {
+    ["/proc", &process.to_string(), "root"].iter().collect()
 }
 
 fn write_to(path: &str) -> io::Result<()> {
@@ -136,7 +142,7 @@ fn attempt(what: &str) -> Option<io::Result<()>> {
         "read-a-home" => fs::read("/home/ann/password").map(drop),
         "read-another-process" => fs::read("/proc/1/environ").map(drop),
         "see-another-process" => fs::metadata("/proc/1").map(drop),
-        "read-files-through-another-process" => fs::read("/proc/1/root/etc/shadow").map(drop),
+        "read-files-through-another-process" => fs::read(root_of(1).join("etc/shadow")).map(drop),
         "read-the-kernels-settings" => fs::read("/proc/sys/kernel/osrelease").map(drop),
         "write-to-its-configuration" => write_to("/etc/messengerd/conf.d/probe.toml"),
         "write-to-its-program" => OpenOptions::new().append(true).open("/usr/sbin/messengerd").map(drop),
