@@ -54,7 +54,8 @@ CARE = """\
   log-ins once a second.
 - **Memory** is that of the processes (PSS), {settle} s after the last log-in. Socket buffers are the kernel's and not in it.
 - **CPU** is that of the server's processes in user and kernel mode. Kernel threads that write to the disk are not in it.
-- **Defaults.** messengerd runs with its defaults but for the address, the log's level and more connections. The others have
+- **Defaults.** messengerd runs with its defaults but for the address, the log's level, more connections, and no limits to what
+  one address may ask for: the generator has only one. The others have
   few modules, no TLS, and no limits or penalties that would slow the generator down:
   [their configurations](../benches/peers/config).
 - **An empty cell** was not measured. Archives, the sync of a commit and QoS take no part in log-ins and idle connections, and
