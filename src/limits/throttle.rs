@@ -35,6 +35,9 @@ impl<Key: Hash + Eq> Throttle<Key> {
     }
 
     fn spend_at(&self, key: Key, budget: Budget, now: Instant) -> bool {
+        if budget.refill.is_zero() {
+            return true;
+        }
         let mut all = self.lock();
         let owed_until = all.get(&key).copied().unwrap_or(now).max(now);
         let all_spent = now + budget.credit();
@@ -109,6 +112,18 @@ mod tests {
         assert!(!at(0) && !at(9));
         assert!(at(10) && !at(10));
         assert!(at(100) && at(100) && at(100) && !at(100));
+    }
+
+    #[test]
+    fn what_costs_no_time_is_never_refused_whoever_looked_at_the_clock_first() {
+        let free = Budget { burst: 1, refill: Duration::ZERO };
+        let (throttle, start) = (Throttle::default(), Instant::now());
+        // Two at once: the later one has the lock first.
+        assert!(throttle.spend_at("ann", free, start + Duration::from_millis(1)));
+        assert!(throttle.spend_at("ann", free, start));
+        // Nor is what was owed while it did cost.
+        while throttle.spend_at("ann", BUDGET, start) {}
+        assert!(throttle.spend_at("ann", free, start));
     }
 
     #[test]
