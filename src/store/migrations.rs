@@ -17,8 +17,11 @@ pub(super) type Migration = &'static str;
 pub type Progress = Arc<dyn Fn() + Send + Sync>;
 
 /// All steps so far.
-pub(super) const MIGRATIONS: &[Migration] =
-    &[include_str!("migrations/0001_accounts_contacts_mailboxes.sql"), include_str!("migrations/0002_filing.sql")];
+pub(super) const MIGRATIONS: &[Migration] = &[
+    include_str!("migrations/0001_accounts_contacts_mailboxes.sql"),
+    include_str!("migrations/0002_filing.sql"),
+    include_str!("migrations/0003_living_together.sql"),
+];
 
 /// Says in the file's header whose it is: "msgd".
 const APPLICATION_ID: i64 = 0x6d73_6764;
