@@ -84,7 +84,8 @@ impl Local {
         privileges::drop_to(&privileges::plan(&wanted, &directory)?)?;
         // Where there is no journal, standard error gets what matters.
         let level = if journal::is_there() { LevelFilter::INFO } else { LevelFilter::WARN };
-        let _ = journal::start(journal::Format::Journal, level);
+        let format = if journal::is_there() { journal::Format::Journal } else { journal::Format::Text };
+        let _ = journal::start(format, level);
         let options = Options {
             directory,
             sync_every_commit: settings.store.synchronous == Synchronous::Full,

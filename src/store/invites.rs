@@ -34,24 +34,26 @@ pub(super) fn add(db: &Connection, invite: &Invite) -> rusqlite::Result<()> {
     .map(drop)
 }
 
-/// All there are, also those that are used up or expired, by their codes.
-pub(super) fn list(db: &Connection) -> rusqlite::Result<Vec<Invite>> {
-    db.prepare_cached("SELECT code, uses, used, expires_at, created_at, created_by FROM invites ORDER BY code")?
-        .query_and_then([], |row| {
-            let code = row.get_ref(0)?.as_str()?;
-            let code = InviteCode::parse(code).map_err(|error| {
-                rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into())
-            })?;
-            Ok(Invite {
-                code,
-                uses: row.get(1)?,
-                used: row.get(2)?,
-                expires_at: row.get::<_, Option<i64>>(3)?.map(UnixMillis),
-                created_at: UnixMillis(row.get(4)?),
-                created_by: row.get(5)?,
-            })
-        })?
-        .collect()
+/// Also those that are used up or expired, by their codes: at most so many behind that one, or from the first.
+pub(super) fn page(db: &Connection, after: &str, most: u32) -> rusqlite::Result<Vec<Invite>> {
+    db.prepare_cached(
+        "SELECT code, uses, used, expires_at, created_at, created_by FROM invites
+         WHERE code > ?1 ORDER BY code LIMIT ?2",
+    )?
+    .query_and_then(params![after, most], |row| {
+        let code = row.get_ref(0)?.as_str()?;
+        let code = InviteCode::parse(code)
+            .map_err(|error| rusqlite::Error::FromSqlConversionFailure(0, rusqlite::types::Type::Text, error.into()))?;
+        Ok(Invite {
+            code,
+            uses: row.get(1)?,
+            used: row.get(2)?,
+            expires_at: row.get::<_, Option<i64>>(3)?.map(UnixMillis),
+            created_at: UnixMillis(row.get(4)?),
+            created_by: row.get(5)?,
+        })
+    })?
+    .collect()
 }
 
 /// False: there was none.

@@ -192,12 +192,13 @@ impl Store {
         self.writer.write(move |batch| invites::add(batch.db, &invite)).await
     }
 
-    /// All invites, also those that are used up or expired.
+    /// Invites by code, at most so many, also those that are used up or expired: those behind `after`, or from the first.
     ///
     /// # Errors
     /// When they could not be read.
-    pub async fn invites(&self) -> Result<Vec<Invite>, StoreError> {
-        self.readers.read(invites::list).await
+    pub async fn invites(&self, after: Option<InviteCode>, most: u32) -> Result<Vec<Invite>, StoreError> {
+        let after = after.map(|code| code.plain()).unwrap_or_default();
+        self.readers.read(move |db| invites::page(db, &after, most)).await
     }
 
     /// Takes an invite back. False: there is none with that code.

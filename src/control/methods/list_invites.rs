@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use zlink::introspect;
 
 /// Invites in one part of the answer.
-const AT_ONCE: usize = 200;
+const AT_ONCE: u32 = 200;
 
 pub(in crate::control) struct ListInvites;
 
@@ -62,12 +62,16 @@ impl Method for ListInvites {
 impl Streamed for ListInvites {
     async fn answer(desk: &Desk, _: Caller, _: Nothing, parts: Parts<Invites>) -> Result<Invites, Refused> {
         let now = accounts::now();
-        let mut invites = desk.core.store.invites().await?;
-        while invites.len() > AT_ONCE {
-            let rest = invites.split_off(AT_ONCE);
-            let part = std::mem::replace(&mut invites, rest);
-            parts.send(&Invites { invites: part.into_iter().map(|invite| Invite::of(invite, now)).collect() }).await;
+        let mut after = None;
+        loop {
+            let invites = desk.core.store.invites(after, AT_ONCE).await?;
+            let last = invites.len() < AT_ONCE as usize;
+            after = invites.last().map(|invite| invite.code.clone());
+            let part = Invites { invites: invites.into_iter().map(|invite| Invite::of(invite, now)).collect() };
+            if last {
+                return Ok(part);
+            }
+            parts.send(&part).await;
         }
-        Ok(Invites { invites: invites.into_iter().map(|invite| Invite::of(invite, now)).collect() })
     }
 }

@@ -73,7 +73,7 @@ fn the_real_steps_make_a_database_that_opens_again_without_a_backup() {
     let directory = TempDir::new().unwrap();
     for _ in 0..2 {
         let db = migrated(directory.path(), crate::store::migrations::MIGRATIONS).unwrap();
-        assert_eq!(number(&db, "PRAGMA user_version"), 2);
+        assert_eq!(number(&db, "PRAGMA user_version"), 3);
         assert!(!db.is_readonly(MAIN_DB).unwrap());
     }
     assert_eq!(names(directory.path()), ["messengerd.lock", "messengerd.sqlite"]);

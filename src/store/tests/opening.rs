@@ -71,9 +71,9 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     foreign(directory.path()).pragma_update(None, "user_version", 99).unwrap();
     let before = fs::read(directory.path().join(FILE)).unwrap();
     let error = refused(directory.path());
-    assert!(matches!(error, OpenError::Newer { found: 99, known: 2, .. }));
+    assert!(matches!(error, OpenError::Newer { found: 99, known: 3, .. }));
     assert_eq!(error.exit(), Exit::Data);
-    insta::assert_snapshot!(shown(&error, directory.path()), @"[state]/messengerd.sqlite: the database has schema 99, and this release knows schemas up to 2; install the newer release again, or restore a backup that this one made");
+    insta::assert_snapshot!(shown(&error, directory.path()), @"[state]/messengerd.sqlite: the database has schema 99, and this release knows schemas up to 3; install the newer release again, or restore a backup that this one made");
     assert!(before == fs::read(directory.path().join(FILE)).unwrap(), "not a byte has changed");
 }
 
@@ -91,10 +91,10 @@ async fn a_newer_schema_in_the_log_is_refused_and_the_log_is_left_alone() {
     let before = contents();
     for _ in 0..2 {
         let error = refused(directory.path());
-        assert!(matches!(error, OpenError::Newer { found: 99, known: 2, .. }), "{error}");
+        assert!(matches!(error, OpenError::Newer { found: 99, known: 3, .. }), "{error}");
         assert!(before == contents(), "not a byte has changed");
     }
-    foreign(directory.path()).pragma_update(None, "user_version", 2).unwrap();
+    foreign(directory.path()).pragma_update(None, "user_version", 3).unwrap();
     let (store, _committed) = open(directory.path());
     assert!(store.get_account(login("bob")).await.unwrap().is_some(), "what was in the log is there");
 }

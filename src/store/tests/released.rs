@@ -7,8 +7,11 @@ use std::collections::BTreeMap;
 use std::fs;
 
 /// All schemas that were ever released have one.
-const RELEASED: &[&[u8]] =
-    &[include_bytes!("../../../tests/data/schema-1.sqlite"), include_bytes!("../../../tests/data/schema-2.sqlite")];
+const RELEASED: &[&[u8]] = &[
+    include_bytes!("../../../tests/data/schema-1.sqlite"),
+    include_bytes!("../../../tests/data/schema-2.sqlite"),
+    include_bytes!("../../../tests/data/schema-3.sqlite"),
+];
 
 /// A folder with the database that this schema has left.
 pub(super) fn left_by(schema: usize) -> TempDir {
