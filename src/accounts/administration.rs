@@ -5,7 +5,7 @@
 use super::hashing::{self, Parameters};
 use super::{Accounts, now};
 use crate::domain::{AccountId, Email, Login, Password, Secret};
-use crate::store::{NewAccount, NotMade, StoreError};
+use crate::store::{NewAccount, NotMade, Profile, StoreError};
 
 /// Why an administrator's order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +23,11 @@ pub enum AdministrationError {
     #[error(transparent)]
     Store(#[from] StoreError),
 }
+
+/// A hash that no password has: its salt and all of its output are zeros. It costs what argon2's defaults cost, so that
+/// nobody can tell such an account by its time.
+const NOBODYS_HASH: &str =
+    "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
 impl Accounts {
     /// Makes an account, whoever may sign up.
@@ -44,6 +49,28 @@ impl Accounts {
             Ok(_) => Ok(parsed),
             Err(NotMade::LoginTaken | NotMade::NoInvite) => Err(taken()),
         }
+    }
+
+    /// The account that speaks in the server's name, made if there is none: nobody can log in to it.
+    ///
+    /// # Errors
+    /// See [`AdministrationError`]: a person's account is none.
+    pub async fn voice(&self, name: &str) -> Result<(AccountId, Login), AdministrationError> {
+        let login = known(name)?;
+        if let Some(account) = self.store.get_account(login.clone()).await? {
+            if account.password_hash != NOBODYS_HASH {
+                let reason = format!("{login:?} is a person: write in the server's name, such as SYSTEM");
+                return Err(AdministrationError::NotAcceptable(reason));
+            }
+            return Ok((account.id, login));
+        }
+        let email =
+            Email::parse("nobody@localhost").map_err(|error| AdministrationError::NotAcceptable(error.to_string()))?;
+        let password_hash = NOBODYS_HASH.to_owned();
+        let account = NewAccount { login: login.clone(), email, password_hash, created_at: now(), invite: None };
+        let id = self.store.add_user(account).await?.map_err(|_| AdministrationError::LoginTaken(login.to_string()))?;
+        self.store.set_disabled(login.clone(), true).await?;
+        Ok((id, login))
     }
 
     /// Gives an account another password. Its sessions are the caller's to end.
@@ -84,6 +111,12 @@ pub fn hash_password(
         return Err(not_acceptable(reason));
     }
     hashing::hash_once(&password, parameters).map_err(|error| not_acceptable(error.to_string()))
+}
+
+/// Whether an account only speaks in the server's name.
+#[must_use]
+pub fn is_voice(profile: &Profile) -> bool {
+    profile.password_hash == NOBODYS_HASH
 }
 
 fn check_hash(hash: &str) -> Result<(), AdministrationError> {

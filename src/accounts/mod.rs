@@ -11,7 +11,7 @@ mod administration;
 mod debts;
 mod hashing;
 
-pub use administration::{AdministrationError, hash_password};
+pub use administration::{AdministrationError, hash_password, is_voice};
 pub use hashing::{HashingError, Parameters};
 
 use crate::config::{self, Live, SignUp};

@@ -62,6 +62,12 @@ impl Key {
         (self.expected)()
     }
 
+    /// The value that settings have, as it would stand in a file; `""` where the key is unset.
+    #[must_use]
+    pub fn text(&self, settings: &Settings) -> String {
+        toml_text((self.value)(settings).as_ref())
+    }
+
     /// The default, as it would stand in a file; `""` where the key is unset.
     #[must_use]
     pub fn default_text(&self) -> String {

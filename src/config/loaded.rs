@@ -1,6 +1,6 @@
 //! A configuration that is fine: its settings, and where each of them came from.
 
-use super::key::Key;
+use super::key::{Key, Taken};
 use super::kind::toml_text;
 use super::settings::Settings;
 use figment::value::Value;
@@ -46,6 +46,12 @@ impl Entry {
     #[must_use]
     pub fn origin(&self) -> &str {
         self.origin.as_deref().unwrap_or("default")
+    }
+
+    /// What takes it.
+    #[must_use]
+    pub fn taken(&self) -> Taken {
+        self.key.taken
     }
 
     /// Whether it was set nowhere.

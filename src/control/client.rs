@@ -52,6 +52,9 @@ pub enum ClientError {
     /// Standard output can't be written to.
     #[error("cannot write to standard output: {}", crate::terminal::plain(.0))]
     Output(io::Error),
+    /// Standard input can't be read.
+    #[error("cannot read standard input: {}", crate::terminal::plain(.0))]
+    Input(io::Error),
     /// There is no password.
     #[error("{0}")]
     Password(String),
@@ -75,7 +78,7 @@ impl ClientError {
             Self::NotPermitted { .. } => Exit::NoPermission,
             Self::System(_) => Exit::Os,
             Self::Local(error) => error.exit(),
-            Self::Output(_) => Exit::Io,
+            Self::Output(_) | Self::Input(_) => Exit::Io,
             Self::Password(_) => Exit::Data,
             Self::UnknownOrder(_) | Self::NotUnderstood { .. } => Exit::Protocol,
             Self::Refused(refused) => match refused {

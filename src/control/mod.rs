@@ -34,6 +34,7 @@ pub use interface::Refused;
 pub use local::LocalError;
 pub use serve::{CONNECTIONS, serve};
 
+use crate::config::LogLevel;
 use tokio::sync::oneshot;
 
 /// Where `messengerd-control.socket` listens.
@@ -54,4 +55,6 @@ pub enum Task {
     /// Read the configuration anew. The answer comes when the new settings are in force, or says in one line each why
     /// they are not.
     Reload(oneshot::Sender<Result<(), Vec<String>>>),
+    /// Log from this level on, until the next reload. The answer comes when it is so.
+    SetLogLevel(LogLevel, oneshot::Sender<()>),
 }

@@ -1,5 +1,6 @@
 //! The server half: takes connections, a few at a time.
 
+use super::caller::Gate;
 use super::service::Service;
 use super::stream::Bounded;
 use super::{Caller, Desk};
@@ -20,10 +21,18 @@ const PAUSE: Duration = Duration::from_secs(1);
 ///
 /// Runs within a [`LocalSet`](tokio::task::LocalSet), since zlink's server stays on the thread on which it began.
 pub async fn serve(listener: UnixListener, desk: Rc<Desk>) {
+    let gate = Gate::of(&listener);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = accept(&listener) => match accepted {
+                Ok((stream, caller)) if !gate.admits(&stream, caller) => {
+                    tracing::warn!(
+                        audit = 1,
+                        peer = %caller,
+                        "control connection refused: it is for root, messengerd itself and the socket's group"
+                    );
+                }
                 Ok((stream, caller)) if connections.len() < CONNECTIONS => {
                     connections.spawn_local(converse(stream, caller, Rc::clone(&desk)));
                 }

@@ -5,6 +5,7 @@ use super::reload::Refusal;
 use crate::config::Live;
 use crate::control::{self, Desk, Order, Task};
 use crate::handlers::Core;
+use crate::host::journal::LogControl;
 use std::io;
 use std::os::unix::net::UnixListener;
 use std::rc::Rc;
@@ -31,11 +32,15 @@ pub(super) fn take(
 }
 
 /// Has an order carried out, and answers it.
-pub(super) fn carry_out(order: Order, reload: impl FnOnce() -> Result<(), Refusal>) {
+pub(super) fn carry_out(order: Order, log: &LogControl, reload: impl FnOnce() -> Result<(), Refusal>) {
     match order.task {
         Task::Reload(answer) => {
             // Whoever does not wait for the answer finds it in the journal.
             let _ = answer.send(reload().map_err(|refusal| refusal.reasons));
+        }
+        Task::SetLogLevel(level, answer) => {
+            log.set_level(super::log::level(level));
+            let _ = answer.send(());
         }
     }
 }

@@ -161,7 +161,7 @@ pub(super) async fn serve(
                         }
                         Told::Reload => drop(reload()),
                     },
-                    Some(order) = ordered.recv() => orders::carry_out(order, reload),
+                    Some(order) = ordered.recv() => orders::carry_out(order, &daemon.log, reload),
                     Some(Ok(Err(broken))) = accepting.join_next() => break Err(broken),
                     Some(Ok(Err(source))) = hearing.join_next() => {
                         break Err(StartError::Runtime { doing: "what it hears of its connections", source });

@@ -3,6 +3,7 @@
 //! - [`sockets`]: listeners, passed in by systemd under a name or bound by us, and what their connections inherit.
 //! - [`readiness`]: which of thousands of sockets have something to read.
 //! - [`socket_queue`]: how much of what we wrote the other side has not taken.
+//! - [`peer_groups`]: who is at the other end of a UNIX socket.
 //! - [`notify`] and [`watchdog`]: what systemd is told, and when it is told nothing.
 //! - [`descriptor_store`] and [`memory_file`]: what stays when the process ends.
 //! - [`privileges`]: from root to nobody in particular, for good.
@@ -38,6 +39,7 @@ pub mod descriptor_store;
 pub mod journal;
 pub mod memory_file;
 pub mod notify;
+pub mod peer_groups;
 pub mod privileges;
 pub mod readiness;
 pub mod resources;

@@ -38,6 +38,8 @@ pub struct Profile {
     pub login: Login,
     /// Where its owner can be written to.
     pub email: String,
+    /// An argon2id PHC string.
+    pub password_hash: String,
     /// Whether log-ins are refused.
     pub disabled: bool,
     /// When it was made.
@@ -203,7 +205,7 @@ pub(super) fn page(
     tails: impl Fn(AccountId) -> (Seq, Seq),
 ) -> rusqlite::Result<Vec<Profile>> {
     db.prepare_cached(
-        "SELECT id, login, email, disabled, created_at, invite, head, cursor
+        "SELECT id, login, email, disabled, created_at, invite, head, cursor, password
          FROM accounts JOIN mailboxes ON account = id
          WHERE login > ?1 AND erased_at IS NULL ORDER BY login LIMIT ?2",
     )?
@@ -218,7 +220,7 @@ pub(super) fn profile_of(
     tails: impl Fn(AccountId) -> (Seq, Seq),
 ) -> rusqlite::Result<Option<Profile>> {
     db.prepare_cached(
-        "SELECT id, login, email, disabled, created_at, invite, head, cursor
+        "SELECT id, login, email, disabled, created_at, invite, head, cursor, password
          FROM accounts JOIN mailboxes ON account = id WHERE login = ?1",
     )?
     .query_row([login.as_str()], |row| profile(row, &tails))
@@ -237,6 +239,7 @@ fn profile(row: &Row<'_>, tails: &impl Fn(AccountId) -> (Seq, Seq)) -> rusqlite:
         disabled: row.get(3)?,
         created_at: UnixMillis(row.get(4)?),
         invite: row.get(5)?,
+        password_hash: row.get(8)?,
         entries,
         waiting: entries.saturating_sub(cursor),
     })

@@ -35,6 +35,14 @@ macro_rules! words {
     )+};
 }
 
+impl LogLevel {
+    /// The level with this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(word, _)| *word == name).map(|(_, level)| *level)
+    }
+}
+
 words! {
     /// The least urgent records that are still logged.
     LogLevel {

@@ -5,24 +5,29 @@
 //! Must not be here: what the daemon does. What is printed for people is a table or a sentence; with `--json` it is what
 //! the daemon answered.
 
+mod configuration;
+mod contacts;
 mod door;
 mod invite;
+mod log;
+mod message;
 mod names;
 mod session;
 mod user;
 
 pub use door::{Door, House};
 
-use super::ClientError;
 use super::methods::Nothing;
 use super::methods::reload::Reload;
+use super::{Caller, ClientError};
 use crate::config;
 use crate::domain::exit::Exit;
-use crate::host::journal::Chain;
+use crate::host::journal::{self, Chain};
 use clap::CommandFactory;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use std::io::{self, Write};
+use tracing_subscriber::filter::LevelFilter;
 
 /// Look after messengerd
 #[derive(Debug, clap::Parser)]
@@ -38,7 +43,7 @@ pub struct Arguments {
 pub enum Command {
     /// Check, show or explain the configuration
     #[command(subcommand)]
-    Config(config::command::Command),
+    Config(configuration::Command),
     /// Make, change and show accounts
     #[command(subcommand)]
     User(user::Command),
@@ -48,11 +53,23 @@ pub enum Command {
     /// Show and end sessions
     #[command(subcommand)]
     Session(session::Command),
+    /// Show and change contact lists
+    #[command(subcommand)]
+    Contacts(contacts::Command),
+    /// Write to people in the server's name
+    #[command(subcommand)]
+    Message(message::Command),
+    /// Say what the journal gets
+    #[command(subcommand)]
+    Log(log::Command),
     /// Have the running daemon take the new configuration, and say what became of it
     ///
     /// It waits for the outcome. On success the new settings are in force. Otherwise nothing of them is, all that is
     /// wrong or needs a restart is said on standard error, and the daemon goes on with what it had.
     Reload {
+        /// It always waits; scripts may say so
+        #[arg(long)]
+        wait: bool,
         /// Where the daemon listens.
         #[command(flatten)]
         door: Door,
@@ -72,19 +89,36 @@ pub fn main() -> Exit {
 
 fn run(arguments: Arguments) -> Exit {
     let outcome = match arguments.command {
-        Command::Config(command) => return config::command::run(&command),
+        Command::Config(command) => match configuration::run(command) {
+            Ok(exit) => return exit,
+            Err(error) => Err(error),
+        },
         Command::User(command) => user::run(command),
         Command::Invite(command) => invite::run(command),
         Command::Session(command) => session::run(command),
-        Command::Reload { door } => door.call::<Reload>(&Nothing {}).map(drop),
+        Command::Contacts(command) => contacts::run(command),
+        Command::Message(command) => message::run(command),
+        Command::Log(command) => log::run(command),
+        Command::Reload { wait: _, door } => door.call::<Reload>(&Nothing {}).map(drop),
     };
     match outcome {
         Ok(()) => Exit::Ok,
         Err(error) => {
+            if let ClientError::NotPermitted { .. } = error {
+                note_refusal(&error);
+            }
             // Nobody is left to be told when standard error is gone; the exit code says it as well.
             _ = writeln!(io::stderr(), "{}", Chain(&error));
             error.exit()
         }
+    }
+}
+
+/// Who may not use the socket is refused by the kernel, which tells nobody. The journal has it from us, and says itself
+/// whose process it was.
+fn note_refusal(error: &ClientError) {
+    if journal::is_there() && journal::start(journal::Format::Journal, LevelFilter::WARN).is_ok() {
+        tracing::warn!(audit = 1, peer = %Caller::ourselves(), %error, "messengerctl refused");
     }
 }
 

@@ -9,16 +9,21 @@
 //! Must not be here: sockets, what is printed. A method that changes something says what in [`Method::change`], and that
 //! is in the journal with whoever ordered it, done or refused, with `AUDIT=1`.
 
+pub(super) mod add_contact;
 pub(super) mod add_user;
 pub(super) mod create_invite;
+pub(super) mod get_configuration;
 pub(super) mod kill_sessions;
+pub(super) mod list_contacts;
 pub(super) mod list_invites;
 pub(super) mod list_sessions;
 pub(super) mod list_users;
 pub(super) mod password_policy;
 pub(super) mod reload;
 pub(super) mod revoke_invite;
+pub(super) mod send_message;
 pub(super) mod set_disabled;
+pub(super) mod set_log_level;
 pub(super) mod set_password;
 pub(super) mod show_user;
 
@@ -198,6 +203,8 @@ macro_rules! methods {
 
 methods! {
     once reload::Reload,
+    once get_configuration::GetConfiguration,
+    once set_log_level::SetLogLevel,
     streamed list_users::ListUsers,
     once show_user::ShowUser,
     once add_user::AddUser,
@@ -209,4 +216,7 @@ methods! {
     once create_invite::CreateInvite,
     streamed list_invites::ListInvites,
     once revoke_invite::RevokeInvite,
+    streamed list_contacts::ListContacts,
+    once add_contact::AddContact,
+    streamed send_message::SendMessage,
 }
