@@ -20,6 +20,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Why it can't be done without the daemon.
@@ -65,7 +66,7 @@ pub(super) struct Local {
     desk: Rc<Desk>,
     caller: Caller,
     /// Nobody is told of what is committed; it has to be taken all the same.
-    _committed: tokio::task::JoinHandle<()>,
+    _taking: JoinHandle<()>,
 }
 
 impl Local {
@@ -99,8 +100,8 @@ impl Local {
         let settings = Live::new(settings);
         let accounts = Accounts::start(store.clone(), settings.clone()).map_err(LocalError::System)?;
         let core = Arc::new(Core { accounts, sessions: Arc::default(), store });
-        let _committed = runtime.spawn(async move { while committed.recv().await.is_some() {} });
-        Ok(Self { runtime, desk: Rc::new(Desk { core, settings, orders: None }), caller, _committed })
+        let taking = runtime.spawn(async move { while committed.recv().await.is_some() {} });
+        Ok(Self { runtime, desk: Rc::new(Desk { core, settings, orders: None }), caller, _taking: taking })
     }
 
     /// Does what the daemon would do.

@@ -120,14 +120,13 @@ type Given = MethodReply<Told, Streaming, Fault>;
 /// The next part of a long answer, and what is left of it: after the last, nothing.
 async fn next_part(long: Option<Long>) -> Option<(Part, Option<Long>)> {
     let mut long = long?;
-    let (part, rest) = match long.parts.recv().await {
-        Some(part) => (Ok(Reply::new(Some(part)).set_continues(Some(true))), Some(long)),
-        None => {
-            let outcome = (&mut long.outcome).await.unwrap_or(Err(Refused::Stopping));
-            (outcome.map(|last| Reply::new(Some(last)).set_continues(Some(false))).map_err(Fault::Refused), None)
-        }
-    };
-    Some(((part, Vec::new()), rest))
+    if let Some(part) = long.parts.recv().await {
+        let part = Reply::new(Some(part)).set_continues(Some(true));
+        return Some(((Ok(part), Vec::new()), Some(long)));
+    }
+    let outcome = (&mut long.outcome).await.unwrap_or(Err(Refused::Stopping));
+    let last = outcome.map(|last| Reply::new(Some(last)).set_continues(Some(false))).map_err(Fault::Refused);
+    Some(((last, Vec::new()), None))
 }
 
 impl zlink::Service<Bounded> for Service {

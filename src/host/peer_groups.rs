@@ -45,13 +45,14 @@ pub fn of(socket: &impl AsFd) -> io::Result<Vec<u32>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::unistd::Gid;
     use std::collections::BTreeSet;
     use std::os::unix::net::UnixStream;
 
     #[test]
     fn ours_are_ours() {
         let (socket, _other) = UnixStream::pair().unwrap();
-        let own: BTreeSet<u32> = nix::unistd::getgroups().unwrap().into_iter().map(|group| group.as_raw()).collect();
+        let own = nix::unistd::getgroups().unwrap().into_iter().map(Gid::as_raw).collect::<BTreeSet<_>>();
         assert_eq!(of(&socket).unwrap().into_iter().collect::<BTreeSet<_>>(), own);
     }
 }

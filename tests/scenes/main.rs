@@ -9,6 +9,7 @@
 mod support;
 
 mod accounts;
+mod administration;
 mod classic;
 mod control;
 mod crash;

@@ -42,20 +42,20 @@ pub struct House {
 /// Who does it.
 pub(super) enum Hands {
     /// The daemon.
-    Daemon(Client),
+    Daemon(Box<Client>),
     /// This process, since none runs.
-    Ours(Local),
+    Ours(Box<Local>),
 }
 
 impl House {
     /// Knocks. Where nobody listens, it is done without, and that is said.
     pub(super) fn open(&self) -> Result<Hands, ClientError> {
         match self.door.open() {
-            Ok(client) => Ok(Hands::Daemon(client)),
+            Ok(client) => Ok(Hands::Daemon(Box::new(client))),
             Err(ClientError::Nobody { socket, .. }) => {
                 let local = Local::open(&self.sources)?;
                 say(&format!("messengerctl: nobody listens at {socket}: working on the database without messengerd\n"));
-                Ok(Hands::Ours(local))
+                Ok(Hands::Ours(Box::new(local)))
             }
             Err(error) => Err(error),
         }

@@ -62,9 +62,9 @@ pub(super) fn run(command: Command) -> Result<(), ClientError> {
                         print_json(&invite)?;
                     } else {
                         let until = invite.expires_at.map_or_else(|| "for ever".to_owned(), day);
-                        let (used, uses) = (invite.used.to_string(), invite.uses.to_string());
+                        let [used, most] = [invite.used, invite.uses].map(|number| number.to_string());
                         let state = state(&invite).to_owned();
-                        table.row([invite.code, state, used, uses, until, day(invite.created_at), invite.created_by]);
+                        table.row([invite.code, state, used, most, until, day(invite.created_at), invite.created_by]);
                     }
                 }
                 Ok(true)

@@ -11,6 +11,7 @@ use crate::control::methods::set_disabled::{Disabled, SetDisabled};
 use crate::control::methods::set_password::{NewPassword, SetPassword};
 use crate::control::methods::show_user::{ShowUser, Shown, Whose};
 use crate::control::methods::{Nothing, kill_sessions::Killed};
+use crate::domain::Secret;
 use crate::terminal::credentials::Source;
 use crate::terminal::table::Table;
 use std::fmt::Write as _;
@@ -99,8 +100,9 @@ pub struct PasswordFrom {
 pub(super) fn run(command: Command) -> Result<(), ClientError> {
     match command {
         Command::Add { login, email, password, house } => {
+            let password = password.ask()?;
             let mut hands = house.open()?;
-            let password_hash = password.hashed(&mut hands)?;
+            let password_hash = hashed(&password, &mut hands)?;
             let added = hands.call::<AddUser>(NewUser { login, email, password_hash })?;
             print(&format!("the account {} was made\n", added.login))
         }
@@ -110,8 +112,9 @@ pub(super) fn run(command: Command) -> Result<(), ClientError> {
             if json { print_json(&shown) } else { print(&show(&shown)) }
         }
         Command::Passwd { login, password, house } => {
+            let password = password.ask()?;
             let mut hands = house.open()?;
-            let password_hash = password.hashed(&mut hands)?;
+            let password_hash = hashed(&password, &mut hands)?;
             let ended = hands.call::<SetPassword>(NewPassword { login: login.clone(), password_hash })?;
             print(&format!("{login} has another password{}\n", and_sessions(&ended)))
         }
@@ -127,19 +130,24 @@ pub(super) fn run(command: Command) -> Result<(), ClientError> {
 }
 
 impl PasswordFrom {
-    /// A new password, hashed here: it goes to nobody.
-    fn hashed(&self, hands: &mut Hands) -> Result<String, ClientError> {
-        let policy = hands.call::<GetPasswordPolicy>(Nothing {})?;
-        let words = |error: &dyn std::fmt::Display| ClientError::Password(error.to_string());
-        let password = Source::of(self.password_file.as_deref()).new_password().map_err(|error| words(&error))?;
-        let parameters = Parameters {
-            memory_kib: u32::try_from(policy.memory / 1024).unwrap_or(u32::MAX),
-            iterations: policy.iterations,
-            lanes: policy.lanes,
-        };
-        let least = usize::try_from(policy.min_length).unwrap_or(usize::MAX);
-        accounts::hash_password(&password, least, parameters).map_err(|error| words(&error))
+    /// First of all: who works without the daemon is not root any more afterwards, and may not read the file.
+    fn ask(&self) -> Result<Secret, ClientError> {
+        Source::of(self.password_file.as_deref())
+            .new_password()
+            .map_err(|error| ClientError::Password(error.to_string()))
     }
+}
+
+/// A new password, hashed here: it goes to nobody.
+fn hashed(password: &Secret, hands: &mut Hands) -> Result<String, ClientError> {
+    let policy = hands.call::<GetPasswordPolicy>(Nothing {})?;
+    let parameters = Parameters {
+        memory_kib: u32::try_from(policy.memory / 1024).unwrap_or(u32::MAX),
+        iterations: policy.iterations,
+        lanes: policy.lanes,
+    };
+    let least = usize::try_from(policy.min_length).unwrap_or(usize::MAX);
+    accounts::hash_password(password, least, parameters).map_err(|error| ClientError::Password(error.to_string()))
 }
 
 fn list(house: &House, json: bool) -> Result<(), ClientError> {

@@ -125,17 +125,16 @@ pub(super) struct Long {
 #[serde(deny_unknown_fields)]
 pub(super) struct Nothing {}
 
-async fn once<M: Answered>(desk: &Rc<Desk>, caller: Caller, called: &Called) -> Result<Answer, Fault> {
-    let parameters = called.parameters::<M::Parameters>()?;
+async fn once<M: Answered>(desk: &Rc<Desk>, caller: Caller, call: &Called) -> Result<Answer, Fault> {
+    let parameters = call.parameters::<M::Parameters>()?;
     let change = M::change(&parameters);
     let outcome = M::answer(desk, caller, parameters).await;
     audit::<M>(caller, change, outcome.as_ref().err());
     Ok(Answer::One(value(&outcome?)))
 }
 
-#[expect(clippy::unused_async, reason = "as the other")]
-async fn streamed<M: Streamed>(desk: &Rc<Desk>, caller: Caller, called: &Called) -> Result<Answer, Fault> {
-    let parameters = called.parameters::<M::Parameters>()?;
+async fn streamed<M: Streamed>(desk: &Rc<Desk>, caller: Caller, call: &Called) -> Result<Answer, Fault> {
+    let parameters = call.parameters::<M::Parameters>()?;
     let change = M::change(&parameters);
     let (sender, parts) = mpsc::channel(PARTS);
     let (tell, outcome) = oneshot::channel();
@@ -181,13 +180,13 @@ macro_rules! methods {
         pub(super) async fn dispatch(
             desk: &Rc<Desk>,
             caller: Caller,
-            called: &Called,
+            call: &Called,
             more: bool,
         ) -> Option<Result<Answer, Fault>> {
-            let name = called.method.strip_prefix(NAME)?.strip_prefix('.')?;
+            let name = call.method.strip_prefix(NAME)?.strip_prefix('.')?;
             match name {
                 $(<$method as Method>::NAME if methods!(@more $kind) && !more => Some(Err(Fault::expected_more())),
-                <$method as Method>::NAME => Some($kind::<$method>(desk, caller, called).await),)*
+                <$method as Method>::NAME => Some($kind::<$method>(desk, caller, call).await),)*
                 _ => None,
             }
         }

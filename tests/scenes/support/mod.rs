@@ -12,7 +12,7 @@ pub use machine::{Somebody, as_user, is_root, not_tried, tool};
 pub use memory::Memory;
 pub use patience::{Deadline, until};
 pub use peers::{Packet, Unhurried};
-pub use people::{Peer, Person, packet};
+pub use people::{Peer, Person, packet, password};
 pub use scratch::Scratch;
 pub use server::{Server, Setup};
 
