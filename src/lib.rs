@@ -69,4 +69,4 @@ pub mod sessions;
 #[forbid(unsafe_code)]
 pub mod store;
 #[forbid(unsafe_code)]
-mod terminal;
+pub mod terminal;

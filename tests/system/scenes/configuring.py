@@ -14,7 +14,7 @@ def a_good_configuration_is_in_force_when_the_reload_returns(machine):
     assert machine.show("messengerd.service", "MainPID") == before
     assert machine.journal("_SYSTEMD_UNIT=messengerd.service").count("configuration reloaded") == 1
     said = machine.must("journalctl --quiet --output=cat _SYSTEMD_UNIT=messengerd.service AUDIT=1 --output-fields=MESSAGE,PEER")
-    assert "reload ordered" in said and "local user 0, process " in said, said
+    assert "take the new configuration" in said and "local user 0, process " in said, said
     assert ann.does("--login", "ann", "contacts").code == 0
 
 
