@@ -91,7 +91,7 @@ impl Accounts {
         if !self.spend_sign_up(&settings.accounts, peer) {
             return Err(AccountError::Refused(Refusal::Closed));
         }
-        if self.store.get_account(login.clone()).await?.is_some() {
+        if self.store.is_login_taken(login.clone()).await? {
             return Err(AccountError::Refused(Refusal::LoginTaken));
         }
         let password_hash = self
