@@ -18,13 +18,13 @@
 //!
 //! Around that way stand the [`daemon`] (start, reload, stop), the [`client`] (the terminal client), [`control`] (the
 //! administrators' door, and `messengerctl` at the other side of it), and what every room may lean on: [`config`] (the
-//! administrator's words), [`limits`] (how much one may take of what all share), [`host`] (systemd and the kernel; the only
+//! administrator's words), [`terminal`] (what programs for terminals share), [`limits`] (how much one may take of what all share), [`host`] (systemd and the kernel; the only
 //! `unsafe`), and [`domain`] (the words that protocol and store share, valid by construction).
 //!
 //! # Which room may know which
 //!
 //! Imports run downwards: `daemon`, `client`, `listener`, `connection`, `protocol`, `control`, `handlers`,
-//! `notifier`, `accounts`, `handover`, `sessions`, `store`, `config`, `limits`, `host`, `domain`. Nothing imports a room
+//! `notifier`, `accounts`, `handover`, `sessions`, `store`, `config`, `terminal`, `limits`, `host`, `domain`. Nothing imports a room
 //! above itself; `protocol` and `store` never meet, and `control` meets none of `listener`, `connection` and `protocol`.
 //! `tests/house.rs` reads the `use` lines and holds this. Above all of them stands `fuzzing`, which only tests and fuzzing build.
 //!
@@ -68,3 +68,5 @@ pub mod protocol;
 pub mod sessions;
 #[forbid(unsafe_code)]
 pub mod store;
+#[forbid(unsafe_code)]
+mod terminal;

@@ -4,11 +4,12 @@
 use clap::{Command, CommandFactory};
 use clap_complete::Shell;
 use messengerd::config::{SECTIONS, Taken};
-use messengerd::control::command;
+use messengerd::control::commands;
 use messengerd::{client, daemon};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 
 fn packaging() -> PathBuf {
@@ -87,11 +88,10 @@ fn completions(files: &mut Files, mut command: Command) {
     }
 }
 
-/// `messenger` completes names too, by asking itself.
-fn completions_of_the_client(files: &mut Files) {
-    for (shell, file) in [("bash", "messenger"), ("zsh", "_messenger"), ("fish", "messenger.fish")] {
-        let said =
-            std::process::Command::new(env!("CARGO_BIN_EXE_messenger")).args(["completions", shell]).output().unwrap();
+/// Programs that complete names too, by asking themselves.
+fn completions_that_ask(files: &mut Files, name: &str, program: &str) {
+    for (shell, file) in [("bash", name.to_owned()), ("zsh", format!("_{name}")), ("fish", format!("{name}.fish"))] {
+        let said = std::process::Command::new(program).arg0(name).env("COMPLETE", shell).output().unwrap();
         assert!(said.status.success(), "{said:?}");
         files.insert(format!("completions/{shell}/{file}"), said.stdout);
     }
@@ -101,12 +101,12 @@ fn completions_of_the_client(files: &mut Files) {
 fn manual_pages_and_completions_say_what_the_programs_say() {
     let mut files = Files::new();
     pages(&mut files, daemon::Arguments::command(), "8");
-    pages(&mut files, command::Arguments::command(), "1");
+    pages(&mut files, commands::Arguments::command(), "1");
     pages(&mut files, client::command_line(), "1");
     configuration(&mut files);
     completions(&mut files, daemon::Arguments::command());
-    completions(&mut files, command::Arguments::command());
-    completions_of_the_client(&mut files);
+    completions_that_ask(&mut files, "messengerctl", env!("CARGO_BIN_EXE_messengerctl"));
+    completions_that_ask(&mut files, "messenger", env!("CARGO_BIN_EXE_messenger"));
 
     let write = std::env::var_os("MESSENGERD_WRITE").is_some();
     let mut stale = Vec::new();

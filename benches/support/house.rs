@@ -101,7 +101,7 @@ fn settings() -> Settings {
 
 /// The first as people do, and the others with the first one's password.
 async fn sign_up(shared: &Shared, count: usize) -> Vec<Person> {
-    let Core { accounts, store, .. } = &shared.core;
+    let Core { accounts, store, .. } = &*shared.core;
     let first = "first";
     accounts
         .sign_up(

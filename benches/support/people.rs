@@ -22,7 +22,8 @@ pub(crate) async fn sign_up(store: &Store, count: usize, password_hash: &str) ->
     let mut people = Vec::with_capacity(count);
     for number in 0..count {
         let (login, email, password_hash) = (login(number), email.clone(), password_hash.to_owned());
-        let account = NewAccount { login: login.clone(), email, password_hash, created_at: UnixMillis(0) };
+        let account =
+            NewAccount { login: login.clone(), email, password_hash, created_at: UnixMillis(0), invite: None };
         let id = store.add_user(account).await.expect("it can be written").expect("nobody has that login");
         people.push(Person { id, login });
     }

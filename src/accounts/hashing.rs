@@ -115,6 +115,21 @@ impl Hasher {
     }
 }
 
+/// A PHC string with a fresh salt, computed here and now.
+pub(super) fn hash_once(password: &Password, parameters: Parameters) -> Result<String, HashingError> {
+    hash(password, parameters, &mut Memory::default())
+}
+
+/// Whether a text is a PHC string that log-ins can be compared with.
+pub(super) fn is_hash(text: &str) -> bool {
+    PasswordHash::new(text).is_ok_and(|hash| {
+        hash.algorithm.as_str() == Algorithm::Argon2id.as_str()
+            && hash.salt.is_some()
+            && hash.hash.is_some()
+            && Params::try_from(&hash).is_ok()
+    })
+}
+
 fn hash(password: &Password, parameters: Parameters, memory: &mut Memory) -> Result<String, HashingError> {
     let failed = |error: &dyn std::fmt::Display| HashingError::Failed(error.to_string());
     let (algorithm, version) = (Algorithm::Argon2id.as_str(), Version::V0x13.into());

@@ -7,16 +7,18 @@
 //!
 //! Must not be here: SQL, sessions, bytes of a protocol. No password and no hash is in a log.
 
+mod administration;
 mod debts;
 mod hashing;
 
+pub use administration::{AdministrationError, hash_password};
 pub use hashing::{HashingError, Parameters};
 
 use crate::config::{self, Live, SignUp};
 use crate::domain::reply::{LogInRefusal, SignUpRefusal};
-use crate::domain::{AccountId, Email, Login, Password, Peer, Secret, Source, UnixMillis};
+use crate::domain::{AccountId, Email, InviteCode, Login, Password, Peer, Secret, Source, UnixMillis};
 use crate::limits::{Budget, Throttle};
-use crate::store::{Account, LoginTaken, NewAccount, Store, StoreError};
+use crate::store::{Account, NewAccount, NotMade, Store, StoreError};
 use hashing::{Hasher, Verdict};
 use std::io;
 use std::sync::Arc;
@@ -82,6 +84,7 @@ impl Accounts {
         if settings.accounts.sign_up == SignUp::Closed {
             return Err(AccountError::Refused(Refusal::Closed));
         }
+        let (email, code) = split_invite(email);
         let email = Email::parse(email).map_err(|_| AccountError::Refused(Refusal::BadEmail))?;
         let login = Login::parse(login).map_err(|_| AccountError::Refused(Refusal::BadLogin))?;
         let password = Password::parse(password)
@@ -91,6 +94,11 @@ impl Accounts {
         if !self.spend_sign_up(&settings.accounts, peer) {
             return Err(AccountError::Refused(Refusal::Closed));
         }
+        // Before the login is looked for: who is not invited does not learn who is here.
+        let invite = match settings.accounts.sign_up {
+            SignUp::Invite => Some(self.good_invite(code).await?.ok_or(AccountError::Refused(Refusal::Closed))?),
+            SignUp::Open | SignUp::Closed => None,
+        };
         if self.store.is_login_taken(login.clone()).await? {
             return Err(AccountError::Refused(Refusal::LoginTaken));
         }
@@ -99,11 +107,19 @@ impl Accounts {
             .hash(password, Parameters::of(&settings.auth))
             .await?
             .ok_or(AccountError::Refused(Refusal::Closed))?;
-        let account = NewAccount { login: login.clone(), email, password_hash, created_at: now() };
+        let account = NewAccount { login: login.clone(), email, password_hash, created_at: now(), invite };
         match self.store.add_user(account).await? {
             Ok(_) => Ok(login),
-            Err(LoginTaken) => Err(AccountError::Refused(Refusal::LoginTaken)),
+            Err(NotMade::LoginTaken) => Err(AccountError::Refused(Refusal::LoginTaken)),
+            // Somebody was quicker.
+            Err(NotMade::NoInvite) => Err(AccountError::Refused(Refusal::Closed)),
         }
+    }
+
+    /// The invite, if it is one that makes an account.
+    async fn good_invite(&self, code: Option<&str>) -> Result<Option<InviteCode>, StoreError> {
+        let Some(code) = code.and_then(|code| InviteCode::parse(code).ok()) else { return Ok(None) };
+        Ok(self.store.is_good_invite(code.clone(), now()).await?.then_some(code))
     }
 
     /// False: there have been too many from there, or from everywhere.
@@ -133,7 +149,7 @@ impl Accounts {
         login: &str,
         password: &Secret,
         peer: Peer,
-    ) -> Result<(AccountId, Login), AccountError<LogInRefusal>> {
+    ) -> Result<Verified, AccountError<LogInRefusal>> {
         let auth = self.settings.get().auth.clone();
         let source = Source::from(peer);
         let by_source = Budget { burst: auth.source_failures, refill: auth.source_refill };
@@ -165,7 +181,7 @@ impl Accounts {
         }
         let account = outcome?;
         self.by_login.forget(&account.login);
-        Ok((account.id, account.login))
+        Ok(Verified(account))
     }
 
     /// How many contacts one account may have.
@@ -215,22 +231,60 @@ impl Accounts {
             None => refused(Refusal::TryLater),
             Some(Verdict::Wrong) => refused(Refusal::WrongPassword),
             Some(Verdict::Right { .. }) if account.disabled => refused(Refusal::Disabled),
-            Some(Verdict::Right { renewed }) => {
-                self.renew(&account, renewed).await;
-                Ok(account)
+            Some(Verdict::Right { renewed: None }) => Ok(account),
+            Some(Verdict::Right { renewed: Some(renewed) }) => Ok(self.renew(account, renewed).await),
+        }
+    }
+
+    /// Stores a hash with today's parameters. If that fails, the old one is as good as it was. The account as it is then.
+    async fn renew(&self, account: Account, renewed: String) -> Account {
+        match self.store.renew_password(account.id, account.password_hash.clone(), renewed.clone()).await {
+            Ok(()) => {
+                tracing::info!(login = %account.login, "password hash renewed with the configured parameters");
+                Account { password_hash: renewed, ..account }
+            }
+            Err(error) => {
+                tracing::warn!(login = %account.login, error = %error.chain(), "password hash not renewed");
+                account
             }
         }
     }
 
-    /// Stores a hash with today's parameters. If that fails, the old one is as good as it was.
-    async fn renew(&self, account: &Account, renewed: Option<String>) {
-        let Some(renewed) = renewed else { return };
-        match self.store.renew_password(account.id, account.password_hash.clone(), renewed).await {
-            Ok(()) => tracing::info!(login = %account.login, "password hash renewed with the configured parameters"),
-            Err(error) => {
-                tracing::warn!(login = %account.login, error = %error.chain(), "password hash not renewed");
-            }
-        }
+    /// Whether a log-in that was verified a moment ago still holds: the account is there, not disabled, and has the same
+    /// password.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn is_still(&self, verified: &Verified) -> Result<bool, StoreError> {
+        let found = self.store.get_account(verified.0.login.clone()).await?;
+        Ok(found.is_some_and(|found| found == verified.0))
+    }
+}
+
+/// An account whose owner has shown who they are.
+#[derive(Debug)]
+pub struct Verified(Account);
+
+impl Verified {
+    /// The account's number.
+    #[must_use]
+    pub fn account(&self) -> AccountId {
+        self.0.id
+    }
+
+    /// Its login.
+    #[must_use]
+    pub fn login(&self) -> &Login {
+        &self.0.login
+    }
+}
+
+/// An e-mail address, and the code behind it, after a space, if there is one: the protocol has no field for it. No address
+/// has a space at its end or before what looks like a code.
+fn split_invite(email: &str) -> (&str, Option<&str>) {
+    match email.trim_end().rsplit_once(' ') {
+        Some((address, code)) if InviteCode::parse(code).is_ok() => (address.trim_end(), Some(code)),
+        _ => (email, None),
     }
 }
 

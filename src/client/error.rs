@@ -1,11 +1,12 @@
 //! Every way in which a command can fail: one line for a person, one exit code for a script.
 
-use super::credentials::CredentialsError;
-use super::link::{LinkError, plain};
+use super::link::LinkError;
 use super::remembered::RememberedError;
 use super::session::SessionError;
 use crate::domain::exit::Exit;
 use crate::domain::reply::{LogInRefusal, SignUpRefusal};
+use crate::terminal::credentials::CredentialsError;
+use crate::terminal::plain;
 use clap_complete::env::Shells;
 use std::io;
 

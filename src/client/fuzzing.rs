@@ -3,9 +3,9 @@
 //! Errors: a claim that does not hold is a panic.
 
 use super::packets::{Outcome, Packets, Way};
-use super::sanitise;
 use crate::protocol::classic::encode_reply;
 use crate::protocol::classic::packet::{Packet, decode};
+use crate::terminal::sanitise;
 use std::borrow::Cow;
 use std::time::Duration;
 

@@ -7,6 +7,7 @@ use super::address::ServerAddress;
 use super::packets::{Outcome, Packets, Way};
 use crate::protocol::classic::packet::{NoPacket, Packet};
 use crate::protocol::classic::split::ONE_SEGMENT;
+use crate::terminal::plain;
 use nix::poll::{PollFd, PollFlags, ppoll};
 use nix::sys::signal::SigSet;
 use nix::sys::time::TimeSpec;
@@ -68,14 +69,6 @@ pub(super) enum LinkError {
     /// The server sent something that is no packet.
     #[error(transparent)]
     Rubbish(#[from] NoPacket),
-}
-
-/// An I/O error in the words of strerror(3), without the number.
-pub(super) fn plain(error: &io::Error) -> String {
-    match error.raw_os_error() {
-        Some(code) => nix::errno::Errno::from_raw(code).desc().to_owned(),
-        None => error.to_string(),
-    }
 }
 
 impl Link {

@@ -17,7 +17,6 @@
 mod address;
 mod arguments;
 mod chat;
-mod credentials;
 mod editor;
 mod error;
 #[cfg(any(test, fuzzing))]
@@ -26,9 +25,7 @@ mod link;
 mod listen;
 mod names;
 mod packets;
-mod private_file;
 mod remembered;
-mod sanitise;
 mod screen;
 mod session;
 mod show;
@@ -36,16 +33,17 @@ mod signals;
 
 use crate::domain::exit::Exit;
 use crate::domain::{Email, Login, Secret};
+use crate::terminal::credentials::{Source, question};
+use crate::terminal::{sanitise, say};
 use arguments::{Cli, Command, Given};
 use clap::{CommandFactory, Parser};
 use clap_complete::CompleteEnv;
 use clap_complete::env::Shells;
-use credentials::{Source, question};
 use error::{ClientError, MAX_TEXT};
 use link::Link;
 use remembered::{Remembered, Settled, parse_login, settle};
 use session::{Arrivals, Contacts, Session};
-use show::{Aside, Printed, Style, say, status_word};
+use show::{Aside, Printed, Style, status_word};
 use signals::Signals;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal, Read, Write};

@@ -1,8 +1,8 @@
 //! Names to complete: those of the last contact list, kept in a file, because a shell that completes a word must
 //! not ask for a password.
 
-use super::private_file;
 use super::session::Contacts;
+use crate::terminal::private_file;
 use clap_complete::CompletionCandidate;
 use std::path::PathBuf;
 

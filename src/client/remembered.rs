@@ -2,8 +2,8 @@
 //! (of which the flags win; the argument parser sees to that).
 
 use super::address::{AddressError, ServerAddress};
-use super::private_file::{self, FileError};
 use crate::domain::{Login, LoginError};
+use crate::terminal::private_file::{self, FileError};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 

@@ -1,8 +1,8 @@
 //! What a person or a script sees: lines, or one JSON object each.
 
-use super::sanitise;
 use super::session::{Arrivals, Contacts, Push};
 use crate::domain::Status;
+use crate::terminal::{sanitise, say};
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -168,11 +168,6 @@ impl Arrivals for Aside {
         }
         say(&line(&push, &Zoned::now(), Style::of(&io::stderr())));
     }
-}
-
-/// Writes to standard error. When even that does not work, there is nobody to tell.
-pub(super) fn say(text: &str) {
-    let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
 #[cfg(test)]

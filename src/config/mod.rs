@@ -31,6 +31,7 @@ mod rules;
 )]
 mod settings;
 mod sources;
+mod state_directory;
 mod syntax;
 
 pub use example::example;
@@ -43,6 +44,7 @@ pub use settings::{
     Accounts, Auth, Classic, Connections, Listen, Log, Process, SECTIONS, Sandbox, Settings, State, Store,
 };
 pub use sources::Sources;
+pub use state_directory::state_directory;
 
 use draft::Draft;
 use std::ffi::OsString;

@@ -100,8 +100,9 @@ settings! {
 
     /// Accounts of people.
     accounts: Accounts {
-        /// Who may make an account: with "open" everyone who can connect, with "closed" nobody. Those who have an
-        /// account may log in either way.
+        /// Who may make an account: with "open" everyone who can connect, with "invite" whoever has a code that
+        /// "messengerctl invite create" made, with "closed" nobody. Those who have an account may log in either way,
+        /// and "messengerctl user add" makes accounts whatever it says. The Debian package sets it to "invite".
         reload sign_up: SignUp = SignUp::Open, choice();
 
         /// How many characters (not bytes) a new password needs at least. Passwords that were set earlier stay valid

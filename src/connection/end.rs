@@ -3,6 +3,7 @@
 use crate::domain::Peer;
 use crate::handlers::HandlerError;
 use crate::protocol::classic;
+use crate::sessions::Dismissal;
 use crate::store::StoreError;
 use std::io;
 use std::time::Duration;
@@ -31,6 +32,9 @@ pub enum End {
     /// There are as many connections as there may be, and this one had no session for longest.
     #[error("it made room for another: it had no session (connections.max)")]
     MadeRoom,
+    /// Its session was ended from outside.
+    #[error("{0}")]
+    Dismissed(Dismissal),
     /// A request is longer than `classic.request_max`.
     #[error("a request of more than {0} bytes (classic.request_max)")]
     TooLong(usize),
@@ -65,7 +69,7 @@ pub(super) fn log(peer: Peer, login: Option<&str>, end: Option<&End>) {
             tracing::error!(%peer, protocol, login, request, %error, "connection closed");
         }
         Some(error @ End::Mailbox(_)) => tracing::error!(%peer, protocol, login, %error, "connection closed"),
-        Some(error @ (End::Broken(_) | End::Silent(_) | End::NoSession(_) | End::MadeRoom)) => {
+        Some(error @ (End::Broken(_) | End::Silent(_) | End::NoSession(_) | End::MadeRoom | End::Dismissed(_))) => {
             tracing::info!(%peer, protocol, login, %error, "connection closed");
         }
         Some(error) => tracing::warn!(%peer, protocol, login, %error, "connection closed"),

@@ -40,7 +40,7 @@ use crate::handlers::{Core, Outcome, SessionChange};
 use crate::handover::{Handover, Line};
 use crate::limits::{Budget, Meter, Seat};
 use crate::protocol::classic;
-use crate::sessions::{Session, Subscriber};
+use crate::sessions::{Dismissal, Session, Subscriber};
 use activity::Activity;
 use connections::Place as TablePlace;
 use inbox::Unread;
@@ -58,7 +58,7 @@ use tokio_util::sync::CancellationToken;
 /// What all connections share.
 pub struct Shared {
     /// The rooms below.
-    pub core: Core,
+    pub core: Arc<Core>,
     /// The settings of this moment.
     pub settings: Live,
     /// All of them.
@@ -84,7 +84,7 @@ impl Shared {
     /// When the kernel has no more descriptors.
     pub fn new(core: Core, settings: Live, handover: Option<Handover>) -> io::Result<Arc<Self>> {
         Ok(Arc::new(Self {
-            core,
+            core: Arc::new(core),
             connections: Connections::new(settings.get().connections.max)?,
             settings,
             pacer: Pacer::default(),
@@ -445,6 +445,17 @@ impl Subscriber for Connection {
 
     fn settle(&self) {
         self.advance(&mut self.lock());
+    }
+
+    fn dismiss(&self, key: SessionKey, why: Dismissal) {
+        let mut state = self.lock();
+        if state.session.as_ref().is_some_and(|session| session.key == key) {
+            self.end(&mut state, End::Dismissed(why));
+        }
+    }
+
+    fn peer(&self) -> Peer {
+        self.peer
     }
 
     fn notify(&self, account: AccountId, event: &Event) {

@@ -28,7 +28,8 @@ fn login(text: &str) -> Login {
 
 async fn sign_up(store: &Store, text: &str) -> AccountId {
     let email = Email::parse("somebody@example.org").unwrap();
-    let account = NewAccount { login: login(text), email, password_hash: String::new(), created_at: UnixMillis(0) };
+    let account =
+        NewAccount { login: login(text), email, password_hash: String::new(), created_at: UnixMillis(0), invite: None };
     store.add_user(account).await.unwrap().unwrap()
 }
 

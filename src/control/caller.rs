@@ -24,6 +24,13 @@ impl Caller {
     }
 }
 
+impl Caller {
+    /// This process, where `messengerctl` does without the daemon: whoever called it.
+    pub(super) fn ourselves() -> Self {
+        Self { user: nix::unistd::Uid::current().as_raw(), process: Some(nix::unistd::Pid::this().as_raw()) }
+    }
+}
+
 impl fmt::Display for Caller {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "local user {}", self.user)?;

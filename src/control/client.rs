@@ -1,9 +1,14 @@
-//! The client half: gives an order, and waits for what becomes of it.
+//! The client half: calls a method, and waits for what becomes of it.
 
-use super::interface::{Control, Refused};
+use super::LocalError;
+use super::interface::{NAME, Refused};
+use super::methods::{Answered, Method, Streamed};
 use crate::domain::exit::Exit;
+use serde::Serialize;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use tokio::runtime::Runtime;
+use zlink::{Call, tokio::unix};
 
 /// Why an order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -29,9 +34,6 @@ pub enum ClientError {
     /// The daemon went away, or closed the connection, before it answered.
     #[error("messengerd closed the connection without an answer; the journal may say why")]
     NoAnswer,
-    /// The daemon stops.
-    #[error("messengerd is stopping and takes no more orders")]
-    Stopping,
     /// The daemon is older, or not ours.
     #[error("the messengerd that is running does not know this order; is it older than messengerctl?")]
     UnknownOrder(#[source] zlink::Error),
@@ -44,9 +46,24 @@ pub enum ClientError {
         #[source]
         source: zlink::Error,
     },
-    /// The new configuration was refused, and the old one holds.
-    #[error("{}", .0.iter().map(|reason| format!("reload refused: {reason}")).collect::<Vec<_>>().join("\n"))]
-    ReloadRefused(Vec<String>),
+    /// No daemon runs, and without it it can't be done either.
+    #[error(transparent)]
+    Local(#[from] LocalError),
+    /// Standard output can't be written to.
+    #[error("cannot write to standard output: {}", crate::terminal::plain(.0))]
+    Output(io::Error),
+    /// There is no password.
+    #[error("{0}")]
+    Password(String),
+    /// The daemon would not do it, and says why.
+    #[error("{}", .0.words())]
+    Refused(Refused),
+}
+
+impl From<Refused> for ClientError {
+    fn from(refused: Refused) -> Self {
+        Self::Refused(refused)
+    }
 }
 
 impl ClientError {
@@ -54,32 +71,106 @@ impl ClientError {
     #[must_use]
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Nobody { .. } | Self::NoAnswer | Self::Stopping => Exit::Unavailable,
+            Self::Nobody { .. } | Self::NoAnswer => Exit::Unavailable,
             Self::NotPermitted { .. } => Exit::NoPermission,
             Self::System(_) => Exit::Os,
+            Self::Local(error) => error.exit(),
+            Self::Output(_) => Exit::Io,
+            Self::Password(_) => Exit::Data,
             Self::UnknownOrder(_) | Self::NotUnderstood { .. } => Exit::Protocol,
-            Self::ReloadRefused(_) => Exit::Config,
+            Self::Refused(refused) => match refused {
+                Refused::ReloadRefused { .. } => Exit::Config,
+                Refused::Stopping => Exit::Unavailable,
+                Refused::NoSuchUser { .. } => Exit::NoUser,
+                Refused::LoginTaken { .. }
+                | Refused::NoSuchInvite { .. }
+                | Refused::NoSuchSession { .. }
+                | Refused::NotAcceptable { .. } => Exit::Data,
+                Refused::Busy => Exit::TryLater,
+                Refused::Failed { .. } => Exit::Software,
+            },
         }
     }
 }
 
-/// Has the daemon that listens there read its configuration anew. When this returns, the new settings are in force.
-///
-/// # Errors
-/// See [`ClientError`].
-pub(super) fn reload(socket: &Path) -> Result<(), ClientError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().map_err(ClientError::System)?;
-    runtime.block_on(async {
-        let mut connection = zlink::tokio::unix::connect(socket).await.map_err(|error| not_connected(socket, error))?;
-        match connection.reload().await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(Refused::ReloadRefused { reasons })) => Err(ClientError::ReloadRefused(reasons)),
-            Ok(Err(Refused::Stopping)) => Err(ClientError::Stopping),
-            Err(zlink::Error::Io(_) | zlink::Error::UnexpectedEof) => Err(ClientError::NoAnswer),
-            Err(error @ zlink::Error::VarlinkService(_)) => Err(ClientError::UnknownOrder(error)),
-            Err(source) => Err(ClientError::NotUnderstood { socket: socket.display().to_string(), source }),
+/// A connection to the daemon that listens at a path.
+pub(super) struct Client {
+    runtime: Runtime,
+    connection: unix::Connection,
+    socket: PathBuf,
+}
+
+/// A method's call as it goes over the wire.
+#[derive(Debug, Serialize)]
+struct Calling<'a, Parameters> {
+    method: String,
+    parameters: &'a Parameters,
+}
+
+impl Client {
+    /// Connects.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub(super) fn connect(socket: &Path) -> Result<Self, ClientError> {
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ClientError::System)?;
+        let connection =
+            runtime.block_on(zlink::tokio::unix::connect(socket)).map_err(|error| not_connected(socket, error))?;
+        Ok(Self { runtime, connection, socket: socket.to_owned() })
+    }
+
+    /// Calls a method, and has its answer.
+    ///
+    /// # Errors
+    /// See [`ClientError`].
+    pub(super) fn call<M: Answered>(&mut self, parameters: &M::Parameters) -> Result<M::Reply, ClientError> {
+        self.send::<M>(parameters, false)?;
+        Ok(self.receive::<M>()?.0)
+    }
+
+    /// Calls a method with a long answer: `part` sees each part of it, the last one too, and says whether to go on.
+    ///
+    /// # Errors
+    /// See [`ClientError`]; and those of `part`.
+    pub(super) fn stream<M: Streamed, E: From<ClientError>>(
+        &mut self,
+        parameters: &M::Parameters,
+        mut part: impl FnMut(M::Reply) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        self.send::<M>(parameters, true)?;
+        loop {
+            let (reply, continues) = self.receive::<M>()?;
+            if !part(reply)? || !continues {
+                return Ok(());
+            }
         }
-    })
+    }
+
+    fn send<M: Method>(&mut self, parameters: &M::Parameters, more: bool) -> Result<(), ClientError> {
+        let calling = Calling { method: format!("{NAME}.{}", M::NAME), parameters };
+        let call = Call::new(calling).set_more(more);
+        let sent = self.runtime.block_on(self.connection.send_call(&call, Vec::new()));
+        sent.map_err(|error| failed(&self.socket, error))
+    }
+
+    fn receive<M: Method>(&mut self) -> Result<(M::Reply, bool), ClientError> {
+        let received = self.runtime.block_on(self.connection.receive_reply::<serde_json::Value, Refused>());
+        let (reply, _) = received.map_err(|error| failed(&self.socket, error))?;
+        let reply = reply.map_err(ClientError::Refused)?;
+        let continues = reply.continues().unwrap_or_default();
+        let parameters = reply.into_parameters().unwrap_or_else(|| serde_json::Map::new().into());
+        let reply = serde_json::from_value(parameters).map_err(|error| failed(&self.socket, error.into()))?;
+        Ok((reply, continues))
+    }
+}
+
+fn failed(socket: &Path, error: zlink::Error) -> ClientError {
+    match error {
+        zlink::Error::Io(_) | zlink::Error::UnexpectedEof => ClientError::NoAnswer,
+        error @ zlink::Error::VarlinkService(_) => ClientError::UnknownOrder(error),
+        source => ClientError::NotUnderstood { socket: socket.display().to_string(), source },
+    }
 }
 
 fn not_connected(socket: &Path, error: zlink::Error) -> ClientError {

@@ -2,8 +2,16 @@
 //!
 //! Errors: a claim that does not hold is a panic.
 
-use super::{Caller, Order, Task, serve};
+use super::{Caller, Desk, Order, Task, serve};
+use crate::accounts::Accounts;
+use crate::config::{Live, Settings};
+use crate::handlers::Core;
+use crate::store::{self, Store};
 use serde_json::Value;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::Builder;
@@ -36,8 +44,27 @@ async fn conversation(refuse: bool, written: &[u8]) -> Vec<u8> {
     let listen = async {
         let _ = read.read_to_end(&mut answers).await;
     };
-    tokio::join!(serve::converse(daemon, caller, order), carry_out(refuse, orders), talk, listen);
+    let (desk, _folder) = desk(order);
+    tokio::join!(serve::converse(daemon, caller, desk), carry_out(refuse, orders), talk, listen);
     answers
+}
+
+/// A server with nobody on it.
+fn desk(orders: mpsc::Sender<Order>) -> (Rc<Desk>, TempDir) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let options = store::Options {
+        directory: folder.path().to_owned(),
+        sync_every_commit: false,
+        readers: 1,
+        batch_max: 16,
+        busy_timeout: Duration::from_secs(1),
+    };
+    let progress: store::Progress = Arc::new(|| ());
+    let (store, _) = Store::open(&options, &progress).expect("a store");
+    let settings = Live::new(Settings::default());
+    let accounts = Accounts::start(store.clone(), settings.clone()).expect("a thread");
+    let core = Arc::new(Core { accounts, sessions: Arc::default(), store });
+    (Rc::new(Desk { core, settings, orders: Some(orders) }), folder)
 }
 
 async fn carry_out(refuse: bool, mut orders: mpsc::Receiver<Order>) {

@@ -2,8 +2,9 @@
 //!
 //! It speaks Varlink (<https://varlink.org>: JSON objects, each ended by NUL, over a UNIX stream socket), so that
 //! `varlinkctl` of systemd can talk to it as well as `messengerctl`, and the interface describes itself. The server half
-//! ([`serve()`]) takes connections and hands each [`Order`] to the daemon; the client half is what `messengerctl` does
-//! ([`command`]). What is said between the two is in `interface.rs`.
+//! ([`serve()`]) takes connections and answers them, each method in a file of its own (`methods/`), with what lies on its
+//! [`Desk`]; what only the daemon can do is an [`Order`] to it. The client half is what `messengerctl` does
+//! ([`commands`]). What is said between the two is in `interface.rs` and with each method.
 //!
 //! Who may give orders is said by the socket's mode and group; whoever gives one is in the journal ([`Caller`]).
 //!
@@ -11,20 +12,26 @@
 //! connection; an order that is refused is answered with an error of the interface. The client half has a
 //! [`ClientError`], with its exit code.
 //!
-//! Must not be here: carrying orders out, clients' connections and protocols, the configuration's files.
+//! Must not be here: clients' connections and protocols, SQL, the configuration's files.
 
 mod caller;
 mod client;
-pub mod command;
+pub mod commands;
+mod desk;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod interface;
+mod local;
+mod methods;
 mod serve;
 mod service;
 mod stream;
 
 pub use caller::Caller;
 pub use client::ClientError;
+pub use desk::Desk;
+pub use interface::Refused;
+pub use local::LocalError;
 pub use serve::{CONNECTIONS, serve};
 
 use tokio::sync::oneshot;

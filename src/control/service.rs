@@ -1,46 +1,44 @@
-//! The methods of `io.messengerd.Control`, and those by which every Varlink service describes itself.
+//! The methods of `io.messengerd.Control`, and those by which every Varlink service describes itself, as zlink calls them.
 //!
 //! zlink can make this from the methods' signatures, but what it makes closes the connection at a method or parameter that
 //! it does not know. A `messengerctl` newer than the daemon should be told so.
 
 use super::interface::{DESCRIPTION, Refused};
+use super::methods::{self, Answer, Long, Nothing};
 use super::stream::Bounded;
-use super::{Caller, Order, Task};
+use super::{Caller, Desk};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::os::fd::OwnedFd;
-use tokio::sync::{mpsc, oneshot};
-use zlink::futures_util::stream::Empty;
-use zlink::service::{HandleResult, Infallible, MethodReply, ReplyStreamItem};
+use std::pin::Pin;
+use std::rc::Rc;
+use zlink::futures_util::Stream;
+use zlink::futures_util::stream;
+use zlink::service::{HandleResult, MethodReply, ReplyStreamItem};
 use zlink::varlink_service::{self, Info, InterfaceDescription};
-use zlink::{Call, Connection};
+use zlink::{Call, Connection, Reply};
 
 /// What one connection can call.
 pub(super) struct Service {
     pub(super) caller: Caller,
-    pub(super) orders: mpsc::Sender<Order>,
+    pub(super) desk: Rc<Desk>,
 }
 
 /// A call of any method.
 #[derive(Debug, Deserialize)]
 pub(super) struct Called {
-    method: String,
+    pub(super) method: String,
     parameters: Option<Value>,
 }
 
 impl Called {
     /// The parameters, if they are those of the method.
-    fn parameters<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+    pub(super) fn parameters<T: DeserializeOwned>(&self) -> Result<T, Fault> {
         let parameters = self.parameters.clone().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
         serde_json::from_value(parameters).map_err(|error| Fault::invalid(error.to_string()))
     }
 }
-
-/// The parameters of methods that have none.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,12 +46,13 @@ struct Which {
     interface: String,
 }
 
-/// What is answered, where that is more than that it was done.
+/// What is answered at once.
 #[derive(Debug, Serialize)]
 #[serde(untagged)]
-pub(super) enum Answer {
+pub(super) enum Told {
     Info(Info<'static>),
     Description(InterfaceDescription<'static>),
+    Ours(Value),
 }
 
 /// What is answered where nothing was done.
@@ -68,6 +67,10 @@ impl Fault {
     fn invalid(parameter: String) -> Self {
         Self::Call(varlink_service::Error::InvalidParameter { parameter: parameter.into() })
     }
+
+    pub(super) fn expected_more() -> Self {
+        Self::Call(varlink_service::Error::ExpectedMore)
+    }
 }
 
 impl From<Refused> for Fault {
@@ -77,51 +80,62 @@ impl From<Refused> for Fault {
 }
 
 impl Service {
-    async fn answer(&mut self, call: &Call<Called>) -> Result<Option<Answer>, Fault> {
+    async fn answer(&mut self, call: &Call<Called>) -> Result<Given, Fault> {
         if call.upgrade() {
             return Err(Fault::invalid("upgrade".to_owned()));
         }
         let called = call.method();
         match called.method.as_str() {
-            "io.messengerd.Control.Reload" => {
-                let Nothing {} = called.parameters()?;
-                self.reload().await?;
-                Ok(None)
-            }
             "org.varlink.service.GetInfo" => {
                 let Nothing {} = called.parameters()?;
                 let interfaces = [DESCRIPTION.name().clone(), varlink_service::INTERFACE_NAME.clone()].into();
                 let [vendor, product, url] = ["messengerd".into(), "messengerd".into(), "".into()];
                 let version = env!("CARGO_PKG_VERSION").into();
-                Ok(Some(Answer::Info(Info { vendor, product, version, url, interfaces })))
+                Ok(MethodReply::Single(Some(Told::Info(Info { vendor, product, version, url, interfaces }))))
             }
             "org.varlink.service.GetInterfaceDescription" => {
                 let Which { interface } = called.parameters()?;
-                let description = [DESCRIPTION, varlink_service::DESCRIPTION]
+                let description = [&*DESCRIPTION, varlink_service::DESCRIPTION]
                     .into_iter()
                     .find(|description| description.name().as_str() == interface)
                     .ok_or(Fault::Call(varlink_service::Error::InterfaceNotFound { interface: interface.into() }))?;
-                Ok(Some(Answer::Description(description.into())))
+                Ok(MethodReply::Single(Some(Told::Description(description.into()))))
             }
-            method => Err(Fault::Call(varlink_service::Error::MethodNotFound { method: method.to_owned().into() })),
+            method => {
+                let unknown =
+                    || Fault::Call(varlink_service::Error::MethodNotFound { method: method.to_owned().into() });
+                match methods::dispatch(&self.desk, self.caller, called, call.more()).await.ok_or_else(unknown)?? {
+                    Answer::One(reply) => Ok(MethodReply::Single(Some(Told::Ours(reply)))),
+                    Answer::Many(long) => Ok(MethodReply::Multi(Box::pin(stream::unfold(Some(long), next_part)))),
+                }
+            }
         }
     }
+}
 
-    async fn reload(&self) -> Result<(), Refused> {
-        let (answer, answered) = oneshot::channel();
-        let order = Order { caller: self.caller, task: Task::Reload(answer) };
-        self.orders.send(order).await.map_err(|_| Refused::Stopping)?;
-        let outcome = answered.await.map_err(|_| Refused::Stopping)?;
-        outcome.map_err(|reasons| Refused::ReloadRefused { reasons })
-    }
+type Part = ReplyStreamItem<Value, Fault>;
+type Streaming = Pin<Box<dyn Stream<Item = Part>>>;
+type Given = MethodReply<Told, Streaming, Fault>;
+
+/// The next part of a long answer, and what is left of it: after the last, nothing.
+async fn next_part(long: Option<Long>) -> Option<(Part, Option<Long>)> {
+    let mut long = long?;
+    let (part, rest) = match long.parts.recv().await {
+        Some(part) => (Ok(Reply::new(Some(part)).set_continues(Some(true))), Some(long)),
+        None => {
+            let outcome = (&mut long.outcome).await.unwrap_or(Err(Refused::Stopping));
+            (outcome.map(|last| Reply::new(Some(last)).set_continues(Some(false))).map_err(Fault::Refused), None)
+        }
+    };
+    Some(((part, Vec::new()), rest))
 }
 
 impl zlink::Service<Bounded> for Service {
     type MethodCall<'de> = Called;
-    type ReplyParams<'ser> = Answer;
-    type ReplyStreamParams = ();
-    type ReplyStreamError = Infallible;
-    type ReplyStream = Empty<ReplyStreamItem<(), Infallible>>;
+    type ReplyParams<'ser> = Told;
+    type ReplyStreamParams = Value;
+    type ReplyStreamError = Fault;
+    type ReplyStream = Streaming;
     type ReplyError<'ser> = Fault;
     type Upgrade = ();
 
@@ -130,11 +144,7 @@ impl zlink::Service<Bounded> for Service {
         call: &'ser Call<Self::MethodCall<'_>>,
         _connection: &mut Connection<Bounded>,
         _descriptors: Vec<OwnedFd>,
-    ) -> HandleResult<Answer, Self::ReplyStream, Fault> {
-        let reply = match self.answer(call).await {
-            Ok(answer) => MethodReply::Single(answer),
-            Err(fault) => MethodReply::Error(fault),
-        };
-        (reply, Vec::new())
+    ) -> HandleResult<Told, Streaming, Fault> {
+        (self.answer(call).await.unwrap_or_else(MethodReply::Error), Vec::new())
     }
 }

@@ -20,7 +20,6 @@ mod reload;
 mod sandbox;
 mod serve;
 mod sockets;
-mod state_directory;
 mod takeover;
 
 pub use arguments::Arguments;
@@ -72,7 +71,7 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
 
     let keeping = takeover::store(&notifier, settings)?;
     let (sockets, stored) = sockets::open(settings, keeping.as_ref())?;
-    let directory = state_directory::choose(settings, &state_directory::Surroundings::of_this_process())?;
+    let directory = config::state_directory(settings).ok_or(StartError::NoStateDirectory)?;
     let wanted = Wanted { user: settings.process.user.clone(), group: settings.process.group.clone() };
     let identity = privileges::plan(&wanted, &directory)?;
     sockets::give_over(&sockets.clients, &identity)?;

@@ -2,31 +2,38 @@
 
 use super::StartError;
 use super::reload::Refusal;
-use crate::control::{self, Order, Task};
+use crate::config::Live;
+use crate::control::{self, Desk, Order, Task};
+use crate::handlers::Core;
 use std::io;
 use std::os::unix::net::UnixListener;
+use std::rc::Rc;
+use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 
-/// Begins to take orders, which come one by one from the second. They are taken within the first, and until it is
-/// dropped.
-pub(super) fn take(listeners: Vec<UnixListener>) -> Result<(LocalSet, mpsc::Receiver<Order>), StartError> {
+/// Begins to take orders. What only the daemon can do comes one by one from the second; the rest is done within the
+/// first, and until it is dropped.
+pub(super) fn take(
+    listeners: Vec<UnixListener>,
+    core: &Arc<Core>,
+    settings: &Live,
+) -> Result<(LocalSet, mpsc::Receiver<Order>), StartError> {
     let takers = LocalSet::new();
     let (orders, ordered) = mpsc::channel(control::CONNECTIONS);
+    let desk = Rc::new(Desk { core: Arc::clone(core), settings: settings.clone(), orders: Some(orders) });
     for listener in listeners {
         let listener = tokio::net::UnixListener::from_std(listener)
             .map_err(|source: io::Error| StartError::Runtime { doing: "its control socket", source })?;
-        takers.spawn_local(control::serve(listener, orders.clone()));
+        takers.spawn_local(control::serve(listener, Rc::clone(&desk)));
     }
     Ok((takers, ordered))
 }
 
 /// Has an order carried out, and answers it.
 pub(super) fn carry_out(order: Order, reload: impl FnOnce() -> Result<(), Refusal>) {
-    let peer = order.caller;
     match order.task {
         Task::Reload(answer) => {
-            tracing::info!(audit = 1, %peer, request = "reload", "reload ordered");
             // Whoever does not wait for the answer finds it in the journal.
             let _ = answer.send(reload().map_err(|refusal| refusal.reasons));
         }

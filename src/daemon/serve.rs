@@ -141,7 +141,7 @@ pub(super) async fn serve(
     let watchdog = Watchdog::start(watchdog::interval_from_systemd(), daemon.notifier.clone(), probe)
         .map_err(failed("the watchdog"))?;
 
-    let (takers, mut ordered) = orders::take(sockets.control)?;
+    let (takers, mut ordered) = orders::take(sockets.control, &shared.core, &daemon.live)?;
 
     daemon.sandbox.confine_calls()?;
     population.lacks(daemon.sandbox.missing());

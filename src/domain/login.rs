@@ -54,7 +54,13 @@ impl Login {
         let login = if text.bytes().all(|byte| byte.is_ascii_graphic()) {
             text.to_ascii_lowercase().into()
         } else {
-            UsernameCaseMapped::enforce(text).map_err(|_| LoginError::BadCharacter)?
+            let once = UsernameCaseMapped::enforce(text).map_err(|_| LoginError::BadCharacter)?;
+            // A letter may be known whose other case is not, such as U+13CF: what it becomes would be no login.
+            if UsernameCaseMapped::enforce(once.as_ref()).is_ok_and(|twice| twice == once) {
+                once
+            } else {
+                return Err(LoginError::BadCharacter);
+            }
         };
         if login.chars().count() > Self::MAX_CHARS {
             return Err(LoginError::TooLong);
@@ -112,6 +118,12 @@ mod tests {
         assert_eq!(Login::parse("Ann").unwrap().as_str(), "ann");
         assert_eq!(Login::parse("ａｎｎ").unwrap().as_str(), "ann");
         assert_eq!(Login::parse("Ćelina").unwrap().as_str(), "ćelina");
+    }
+
+    /// Found by fuzzing: it became a text that was no login, so that nobody could write to whoever had it.
+    #[test]
+    fn a_letter_without_a_known_lower_case_is_none_of_a_login() {
+        assert_eq!(Login::parse("n\u{13cf}"), Err(LoginError::BadCharacter));
     }
 
     #[test]

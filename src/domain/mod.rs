@@ -10,6 +10,7 @@ pub mod event;
 pub mod exit;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod invite;
 mod login;
 mod mailbox;
 mod password;
@@ -21,6 +22,7 @@ mod source;
 
 pub use email::{Email, EmailError};
 pub use event::Event;
+pub use invite::{InviteCode, NoInviteCode};
 pub use login::{Login, LoginError};
 pub use mailbox::{AccountId, AccountMap, Entry, Message, Seq, UnixMillis};
 pub use password::{Password, PasswordError, Secret};

@@ -9,7 +9,7 @@ use crate::domain::reply::{LogInRefusal, SignUpRefusal};
 use crate::domain::{AccountId, Email, Event, Login, Password, Peer, Reply, Request, Secret, SessionKey, Status};
 use crate::fuzzing::Choices;
 use crate::notifier;
-use crate::sessions::{Session, Sessions, Subscriber};
+use crate::sessions::{Dismissal, Session, Sessions, Subscriber};
 use crate::store::Committed;
 use crate::store::model::{Both, Person, Step};
 use std::collections::{BTreeSet, HashMap};
@@ -63,6 +63,12 @@ impl Subscriber for Heard {
     fn expect(&self, _account: AccountId) {}
 
     fn settle(&self) {}
+
+    fn dismiss(&self, _key: SessionKey, _why: Dismissal) {}
+
+    fn peer(&self) -> Peer {
+        Peer::Unix { user: 0 }
+    }
 }
 
 #[derive(Default)]

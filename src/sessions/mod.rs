@@ -10,7 +10,7 @@
 //!
 //! Locks: the one here is held for look-ups only, never while a subscriber is told something.
 
-use crate::domain::{AccountId, AccountMap, Event, Login, SessionKey, Status};
+use crate::domain::{AccountId, AccountMap, Event, Login, Peer, SessionKey, Status};
 use std::collections::hash_map::Entry;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -29,6 +29,58 @@ pub trait Subscriber: Send + Sync {
 
     /// Notes what the peer has taken by now, without waiting for the moment at which it would be noticed.
     fn settle(&self);
+
+    /// The session ends for a reason that is not its peer's, and its connection with it: mail that was not taken stays in
+    /// the mailbox. A connection that has not that session (any more) ignores it.
+    fn dismiss(&self, key: SessionKey, why: Dismissal);
+
+    /// Where the session is held from.
+    fn peer(&self) -> Peer;
+}
+
+/// Why a session is ended from outside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Dismissal {
+    /// An administrator ended it.
+    #[error("an administrator ended the session")]
+    Killed,
+    /// The account is disabled.
+    #[error("the account was disabled")]
+    Disabled,
+    /// The account has another password.
+    #[error("the account's password was changed")]
+    PasswordChanged,
+    /// The account is erased.
+    #[error("the account was erased")]
+    Erased,
+}
+
+/// Sessions that were told to end.
+#[derive(Debug)]
+pub struct Dismissed {
+    account: AccountId,
+    keys: Vec<SessionKey>,
+}
+
+impl Dismissed {
+    /// How many they are.
+    #[must_use]
+    pub fn sessions(&self) -> usize {
+        self.keys.len()
+    }
+}
+
+/// A session as an administrator sees it: without its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Whose.
+    pub account: AccountId,
+    /// Their login.
+    pub login: Login,
+    /// What it is called; of this process, and never given again.
+    pub number: u64,
+    /// Where it is held from.
+    pub peer: Peer,
 }
 
 /// A session, as its connection keeps it.
@@ -63,12 +115,16 @@ pub struct Change {
 pub struct Sessions {
     state: Mutex<State>,
     changed: Notify,
+    /// Somebody has signed out.
+    left: Notify,
 }
 
 #[derive(Default)]
 struct State {
     online: AccountMap<Online>,
     keys: HashSet<SessionKey>,
+    /// How many there have been.
+    sessions: u64,
     /// Accounts whose status may differ from what was last told; each stands here once.
     changed: VecDeque<AccountId>,
     /// Whose change is just being told.
@@ -95,9 +151,16 @@ impl State {
 
 struct Online {
     login: Login,
-    sessions: Vec<(SessionKey, Arc<dyn Subscriber>)>,
+    sessions: Vec<One>,
     told: Status,
     in_changed: bool,
+}
+
+/// One session.
+struct One {
+    key: SessionKey,
+    number: u64,
+    subscriber: Arc<dyn Subscriber>,
 }
 
 impl Online {
@@ -128,13 +191,15 @@ impl Sessions {
     ) -> Result<Session, getrandom::Error> {
         let mut state = self.lock();
         let key = new_key(&mut state.keys)?;
+        state.sessions += 1;
+        let number = state.sessions;
         let online = state.online.entry(account).or_insert_with(|| Online {
             login: login.clone(),
             sessions: Vec::with_capacity(1),
             told: Status::Offline,
             in_changed: false,
         });
-        online.sessions.push((key, subscriber));
+        online.sessions.push(One { key, number, subscriber });
         self.note_change(&mut state, account);
         Ok(Session { account, login, key })
     }
@@ -148,8 +213,10 @@ impl Sessions {
         if !state.keys.insert(session.key) {
             return Err(KeyTaken);
         }
+        state.sessions += 1;
+        let number = state.sessions;
         let online = state.online.entry(session.account).or_insert_with(|| Online::told_before(session.login.clone()));
-        online.sessions.push((session.key, subscriber));
+        online.sessions.push(One { key: session.key, number, subscriber });
         Ok(())
     }
 
@@ -167,8 +234,9 @@ impl Sessions {
         if !state.keys.remove(&session.key) {
             return;
         }
+        self.left.notify_waiters();
         if let Some(online) = state.online.get_mut(&session.account) {
-            online.sessions.retain(|(key, _)| *key != session.key);
+            online.sessions.retain(|one| one.key != session.key);
         }
         self.note_change(&mut state, session.account);
     }
@@ -269,7 +337,9 @@ impl Sessions {
             let state = self.lock();
             let online = accounts.iter().filter_map(|account| Some((*account, state.online.get(account)?)));
             online
-                .flat_map(|(account, online)| online.sessions.iter().map(move |(_, told)| (account, Arc::clone(told))))
+                .flat_map(|(account, online)| {
+                    online.sessions.iter().map(move |one| (account, Arc::clone(&one.subscriber)))
+                })
                 .collect()
         };
         for (_, subscriber) in &subscribers {
@@ -291,11 +361,78 @@ impl Sessions {
     fn subscribers(&self, account: AccountId) -> impl Iterator<Item = Arc<dyn Subscriber>> + use<> {
         let state = self.lock();
         let sessions = state.online.get(&account).map(|online| online.sessions.as_slice()).unwrap_or_default();
-        let mut sessions = sessions.iter().map(|(_, subscriber)| Arc::clone(subscriber));
+        let mut sessions = sessions.iter().map(|one| Arc::clone(&one.subscriber));
         // Most have one, and an empty list takes no memory.
         let first = sessions.next();
         let others: Vec<_> = sessions.collect();
         first.into_iter().chain(others)
+    }
+
+    /// Ends all sessions of an account, or all but one. Each is over when its connection has heard of it, which may be a
+    /// moment later: [`Sessions::gone`] waits for that.
+    pub fn dismiss(&self, account: AccountId, but: Option<SessionKey>, why: Dismissal) -> Dismissed {
+        self.dismiss_those(account, |one| Some(one.key) != but, why)
+    }
+
+    /// Ends one session, by its number; none, if there is none.
+    pub fn dismiss_one(&self, number: u64, why: Dismissal) -> Dismissed {
+        let account = {
+            let state = self.lock();
+            let holder = state.online.iter().find(|(_, online)| online.sessions.iter().any(|one| one.number == number));
+            holder.map_or(AccountId(0), |(account, _)| *account)
+        };
+        self.dismiss_those(account, |one| one.number == number, why)
+    }
+
+    fn dismiss_those(&self, account: AccountId, which: impl Fn(&One) -> bool, why: Dismissal) -> Dismissed {
+        let those: Vec<_> = {
+            let state = self.lock();
+            let sessions = state.online.get(&account).map(|online| online.sessions.as_slice()).unwrap_or_default();
+            sessions.iter().filter(|one| which(one)).map(|one| (one.key, Arc::clone(&one.subscriber))).collect()
+        };
+        for (key, subscriber) in &those {
+            subscriber.dismiss(*key, why);
+        }
+        Dismissed { account, keys: those.into_iter().map(|(key, _)| key).collect() }
+    }
+
+    /// Waits until these sessions are over, and whoever has to be told has been.
+    pub async fn gone(&self, dismissed: &Dismissed) {
+        loop {
+            let left = self.left.notified();
+            let mut left = std::pin::pin!(left);
+            left.as_mut().enable();
+            if !dismissed.keys.iter().any(|key| self.lock().keys.contains(key)) {
+                break;
+            }
+            left.await;
+        }
+        self.told(dismissed.account).await;
+    }
+
+    /// All sessions, by login and number; those of one account, if it is asked for.
+    #[must_use]
+    pub fn list(&self, account: Option<AccountId>) -> Vec<Held> {
+        let mut all: Vec<_> = {
+            let state = self.lock();
+            let those = state.online.iter().filter(|(holder, _)| account.is_none_or(|account| account == **holder));
+            those
+                .flat_map(|(account, online)| {
+                    online
+                        .sessions
+                        .iter()
+                        .map(|one| (*account, online.login.clone(), one.number, Arc::clone(&one.subscriber)))
+                })
+                .collect()
+        };
+        all.sort_unstable_by(|(_, login, number, _), (_, other, than, _)| (login, number).cmp(&(other, than)));
+        let held = |(account, login, number, subscriber): (AccountId, Login, u64, Arc<dyn Subscriber>)| Held {
+            account,
+            login,
+            number,
+            peer: subscriber.peer(),
+        };
+        all.into_iter().map(held).collect()
     }
 
     /// How many accounts are online.
@@ -322,7 +459,7 @@ mod tests {
     use super::*;
 
     #[derive(Default)]
-    struct Told(Mutex<Vec<Event>>);
+    struct Told(Mutex<Vec<Event>>, Mutex<Vec<(SessionKey, Dismissal)>>);
 
     impl Subscriber for Told {
         fn notify(&self, _: AccountId, event: &Event) {
@@ -332,6 +469,14 @@ mod tests {
         fn expect(&self, _: AccountId) {}
 
         fn settle(&self) {}
+
+        fn dismiss(&self, key: SessionKey, why: Dismissal) {
+            self.1.lock().unwrap().push((key, why));
+        }
+
+        fn peer(&self) -> Peer {
+            Peer::Unix { user: 7 }
+        }
     }
 
     const ANN: AccountId = AccountId(1);
@@ -439,6 +584,25 @@ mod tests {
             assert_eq!(*told.0.lock().unwrap(), std::slice::from_ref(&event));
         }
         assert_eq!(*other.0.lock().unwrap(), []);
+    }
+
+    #[test]
+    fn those_sessions_are_ended_that_are_meant_and_no_others() {
+        let sessions = Sessions::default();
+        let ((_, first), (kept, second)) = (sign_in(&sessions), sign_in(&sessions));
+        let other = sessions
+            .sign_in(AccountId(2), Login::parse("bob").unwrap(), Arc::<Told>::clone(&Arc::new(Told::default())))
+            .unwrap();
+        assert_eq!(sessions.dismiss(ANN, Some(kept.key), Dismissal::PasswordChanged).sessions(), 1);
+        assert_eq!(first.1.lock().unwrap().len(), 1);
+        assert_eq!(*second.1.lock().unwrap(), []);
+        let numbers: Vec<_> =
+            sessions.list(None).into_iter().map(|held| (held.login.to_string(), held.number)).collect();
+        assert_eq!(numbers, [("ann".to_owned(), 1), ("ann".to_owned(), 2), ("bob".to_owned(), 3)]);
+        assert_eq!(sessions.list(Some(other.account)).len(), 1);
+        assert_eq!(sessions.dismiss_one(2, Dismissal::Killed).sessions(), 1);
+        assert_eq!(sessions.dismiss_one(4, Dismissal::Killed).sessions(), 0);
+        assert_eq!(*second.1.lock().unwrap(), [(kept.key, Dismissal::Killed)]);
     }
 
     #[test]

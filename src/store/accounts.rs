@@ -1,7 +1,7 @@
 //! The table `accounts`.
 
-use super::erasure;
-use crate::domain::{AccountId, AccountMap, Email, Login, UnixMillis};
+use super::{erasure, invites};
+use crate::domain::{AccountId, AccountMap, Email, InviteCode, Login, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::{HashMap, HashSet};
 
@@ -16,11 +16,39 @@ pub struct NewAccount {
     pub password_hash: String,
     /// When it is made.
     pub created_at: UnixMillis,
+    /// The invite that is spent on it, if it needs one.
+    pub invite: Option<InviteCode>,
 }
 
-/// Somebody has that login, or had it.
+/// Why an account was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LoginTaken;
+pub enum NotMade {
+    /// Somebody has that login, or had it.
+    LoginTaken,
+    /// The invite makes no account, or none any more.
+    NoInvite,
+}
+
+/// An account as an administrator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Profile {
+    /// Its number.
+    pub id: AccountId,
+    /// Its login.
+    pub login: Login,
+    /// Where its owner can be written to.
+    pub email: String,
+    /// Whether log-ins are refused.
+    pub disabled: bool,
+    /// When it was made.
+    pub created_at: UnixMillis,
+    /// The code of the invite that was spent on it.
+    pub invite: Option<String>,
+    /// Entries in its mailbox, since it was made.
+    pub entries: u64,
+    /// How many of them have not been delivered.
+    pub waiting: u64,
+}
 
 /// An account as it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,25 +63,24 @@ pub struct Account {
     pub disabled: bool,
 }
 
-pub(super) fn add(db: &Connection, account: &NewAccount) -> rusqlite::Result<Result<AccountId, LoginTaken>> {
-    if erasure::is_former(db, &account.login)? {
-        return Ok(Err(LoginTaken));
+pub(super) fn add(db: &Connection, account: &NewAccount) -> rusqlite::Result<Result<AccountId, NotMade>> {
+    if is_taken(db, &account.login)? {
+        return Ok(Err(NotMade::LoginTaken));
+    }
+    if let Some(code) = &account.invite
+        && !invites::spend(db, code, account.created_at)?
+    {
+        return Ok(Err(NotMade::NoInvite));
     }
     // Without RETURNING, for which SQLite adds a look through all messages for rows that refer to the new account.
-    let added = db
-        .prepare_cached(
-            "INSERT INTO accounts (login, email, password, created_at) VALUES (?1, ?2, ?3, ?4)
-             ON CONFLICT (login) DO NOTHING",
-        )?
+    db.prepare_cached("INSERT INTO accounts (login, email, password, created_at, invite) VALUES (?1, ?2, ?3, ?4, ?5)")?
         .execute(params![
             account.login.as_str(),
             account.email.as_str(),
             account.password_hash,
-            account.created_at.0
+            account.created_at.0,
+            account.invite.as_ref().map(InviteCode::plain)
         ])?;
-    if added == 0 {
-        return Ok(Err(LoginTaken));
-    }
     let id = db.last_insert_rowid();
     db.prepare_cached("INSERT INTO mailboxes (account) VALUES (?1)")?.execute([id])?;
     Ok(Ok(AccountId(id)))
@@ -180,4 +207,70 @@ pub(super) fn renew_password(db: &Connection, account: AccountId, old: &str, new
     db.prepare_cached("UPDATE accounts SET password = ?3 WHERE id = ?1 AND password = ?2")?
         .execute(params![account.0, old, new])?;
     Ok(())
+}
+
+/// The account that has this login has another password now. `None`: there is none.
+pub(super) fn set_password(db: &Connection, login: &Login, hash: &str) -> rusqlite::Result<Option<AccountId>> {
+    let found = id(db, login)?;
+    if let Some(account) = found {
+        db.prepare_cached("UPDATE accounts SET password = ?2 WHERE id = ?1")?.execute(params![account.0, hash])?;
+    }
+    Ok(found)
+}
+
+/// Log-ins of the account that has this login are refused, or are not. `None`: there is none.
+pub(super) fn set_disabled(db: &Connection, login: &Login, disabled: bool) -> rusqlite::Result<Option<AccountId>> {
+    let found = id(db, login)?;
+    if let Some(account) = found {
+        db.prepare_cached("UPDATE accounts SET disabled = ?2 WHERE id = ?1")?.execute(params![account.0, disabled])?;
+    }
+    Ok(found)
+}
+
+/// Accounts by login: at most so many behind that one, or from the first. `tails`: where the cursor and the end of a mailbox
+/// are that is not all written and filed.
+pub(super) fn page(
+    db: &Connection,
+    after: &str,
+    most: u32,
+    tails: impl Fn(AccountId) -> (Seq, Seq),
+) -> rusqlite::Result<Vec<Profile>> {
+    db.prepare_cached(
+        "SELECT id, login, email, disabled, created_at, invite, head, cursor
+         FROM accounts JOIN mailboxes ON account = id
+         WHERE login > ?1 AND erased_at IS NULL ORDER BY login LIMIT ?2",
+    )?
+    .query_map(params![after, most], |row| profile(row, &tails))?
+    .collect()
+}
+
+/// One account by its login.
+pub(super) fn profile_of(
+    db: &Connection,
+    login: &Login,
+    tails: impl Fn(AccountId) -> (Seq, Seq),
+) -> rusqlite::Result<Option<Profile>> {
+    db.prepare_cached(
+        "SELECT id, login, email, disabled, created_at, invite, head, cursor
+         FROM accounts JOIN mailboxes ON account = id WHERE login = ?1",
+    )?
+    .query_row([login.as_str()], |row| profile(row, &tails))
+    .optional()
+}
+
+fn profile(row: &Row<'_>, tails: &impl Fn(AccountId) -> (Seq, Seq)) -> rusqlite::Result<Profile> {
+    let id = AccountId(row.get(0)?);
+    let (unwritten, unfiled) = tails(id);
+    let entries = row.get::<_, i64>(6)?.unsigned_abs().max(unfiled.0);
+    let cursor = row.get::<_, i64>(7)?.unsigned_abs().max(unwritten.0);
+    Ok(Profile {
+        id,
+        login: Login::from_store(row.get_ref(1)?.as_str()?),
+        email: row.get(2)?,
+        disabled: row.get(3)?,
+        created_at: UnixMillis(row.get(4)?),
+        invite: row.get(5)?,
+        entries,
+        waiting: entries.saturating_sub(cursor),
+    })
 }

@@ -23,6 +23,7 @@ mod files;
 mod filing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod invites;
 mod mailboxes;
 mod migrations;
 #[cfg(any(test, fuzzing))]
@@ -34,16 +35,17 @@ mod unfiled;
 mod upkeep;
 mod writer;
 
-pub use accounts::{Account, LoginTaken, NewAccount};
+pub use accounts::{Account, NewAccount, NotMade, Profile};
 pub use contacts::NotAdded;
 pub use error::{OpenError, StoreError};
+pub use invites::Invite;
 pub use mailboxes::{Committed, Draft, Page, PageLimits};
 pub use migrations::Progress;
 
-use crate::domain::{AccountId, AccountMap, Login, Seq, UnixMillis};
+use crate::domain::{AccountId, AccountMap, InviteCode, Login, Seq, UnixMillis};
 use cursors::Cursors;
 use readers::Readers;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
@@ -98,11 +100,17 @@ impl Store {
         Ok((Self { writer, readers, cursors, unfiled, erasures: Arc::default() }, committed))
     }
 
+    /// Whether there is a database in a folder.
+    #[must_use]
+    pub fn is_in(directory: &Path) -> bool {
+        directory.join(open::FILE).is_file()
+    }
+
     /// Makes an account, with an empty mailbox.
     ///
     /// # Errors
     /// When it could not be written.
-    pub async fn add_user(&self, account: NewAccount) -> Result<Result<AccountId, LoginTaken>, StoreError> {
+    pub async fn add_user(&self, account: NewAccount) -> Result<Result<AccountId, NotMade>, StoreError> {
         self.writer.write(move |batch| accounts::add(batch.db, &account)).await
     }
 
@@ -145,6 +153,79 @@ impl Store {
     /// When it could not be written.
     pub async fn renew_password(&self, account: AccountId, old: String, new: String) -> Result<(), StoreError> {
         self.writer.write(move |batch| accounts::renew_password(batch.db, account, &old, &new)).await
+    }
+
+    /// Gives the account of a login another password. `None`: nobody has it.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn set_password(&self, login: Login, hash: String) -> Result<Option<AccountId>, StoreError> {
+        self.writer.write(move |batch| accounts::set_password(batch.db, &login, &hash)).await
+    }
+
+    /// Refuses or allows the log-ins of the account of a login. `None`: nobody has it.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn set_disabled(&self, login: Login, disabled: bool) -> Result<Option<AccountId>, StoreError> {
+        self.writer.write(move |batch| accounts::set_disabled(batch.db, &login, disabled)).await
+    }
+
+    /// Accounts by login, at most so many: those behind `after`, or from the first.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn profiles(&self, after: Option<Login>, most: u32) -> Result<Vec<Profile>, StoreError> {
+        let (cursors, unfiled) = (Arc::clone(&self.cursors), Arc::clone(&self.unfiled));
+        self.readers
+            .read(move |db| {
+                let after = after.as_ref().map_or("", Login::as_str);
+                accounts::page(db, after, most, |account| tails(&cursors, &unfiled, account))
+            })
+            .await
+    }
+
+    /// One account by its login.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn profile(&self, login: Login) -> Result<Option<Profile>, StoreError> {
+        let (cursors, unfiled) = (Arc::clone(&self.cursors), Arc::clone(&self.unfiled));
+        self.readers
+            .read(move |db| accounts::profile_of(db, &login, |account| tails(&cursors, &unfiled, account)))
+            .await
+    }
+
+    /// Makes an invite.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn add_invite(&self, invite: Invite) -> Result<(), StoreError> {
+        self.writer.write(move |batch| invites::add(batch.db, &invite)).await
+    }
+
+    /// All invites, also those that are used up or expired.
+    ///
+    /// # Errors
+    /// When they could not be read.
+    pub async fn invites(&self) -> Result<Vec<Invite>, StoreError> {
+        self.readers.read(invites::list).await
+    }
+
+    /// Takes an invite back. False: there is none with that code.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn remove_invite(&self, code: InviteCode) -> Result<bool, StoreError> {
+        self.writer.write(move |batch| invites::remove(batch.db, &code)).await
+    }
+
+    /// Whether an invite makes another account.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn is_good_invite(&self, code: InviteCode, now: UnixMillis) -> Result<bool, StoreError> {
+        self.readers.read(move |db| invites::is_good(db, &code, now)).await
     }
 
     /// Puts the account of a login on somebody's contact list, which may become `max` long. Adding twice is adding once.
@@ -346,3 +427,8 @@ impl Drop for WakeWhenDropped<'_> {
 
 #[cfg(test)]
 mod tests;
+
+/// The cursor of a mailbox that is not written, and its end that is not filed.
+fn tails(cursors: &Cursors, unfiled: &Unfiled, account: AccountId) -> (Seq, Seq) {
+    (cursors.get(account).unwrap_or_default(), unfiled.head(account).unwrap_or_default())
+}

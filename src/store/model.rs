@@ -60,6 +60,7 @@ pub(super) fn new_account(text: &str) -> NewAccount {
         email: Email::parse("someone@example.org").unwrap(),
         password_hash: "$argon2id$".to_owned(),
         created_at: UnixMillis(0),
+        invite: None,
     }
 }
 

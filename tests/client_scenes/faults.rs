@@ -112,7 +112,7 @@ fn a_password_file_that_others_can_read_gets_a_warning_and_one_without_a_passwor
     std::fs::set_permissions(home.password_file(), PermissionsExt::from_mode(0o644)).unwrap();
     let (_, _, err) = Running::start(home.ann(&Stage::nowhere(), &["contacts"])).end();
     let file = home.password_file().display().to_string();
-    assert!(err.starts_with(&format!("messenger: warning: others can read {file}; run: chmod 600 {file}\n")), "{err}");
+    assert!(err.starts_with(&format!("warning: others can read {file}; run: chmod 600 {file}\n")), "{err}");
 
     std::fs::write(home.password_file(), "\n").unwrap();
     let (code, _, err) = Running::start(home.ann(&Stage::nowhere(), &["contacts"])).end();

@@ -235,6 +235,7 @@ async fn go_on(store: &Store) -> Checked {
         email: Email::parse("newcomer@example.org").expect("it is an address"),
         password_hash: "$argon2id$".to_owned(),
         created_at: UnixMillis(0),
+        invite: None,
     };
     let added = store.add_user(account).await.map_err(broken("nothing can be written any more"))?;
     let sender = added.map_err(|_| Broken("the newcomer is there already".to_owned()))?;

@@ -83,8 +83,8 @@ fn a_reload_holds_when_the_command_returns_and_the_journal_says_who_ordered_it()
     server.peer().ask(SIGN_UP, &[0, 5]);
     server.notified_since(mark, "RELOADING=1");
     assert_eq!(server.notified_since(mark, "READY=1"), "READY=1\nSTATUS=0 online, 0 connections\n");
-    let record = server.logged("reload ordered");
-    assert_eq!((&record["audit"], &record["request"]), (&json!(1), &json!("reload")), "{record}");
+    let record = server.logged("ordered and done: take the new configuration");
+    assert_eq!((&record["audit"], &record["request"]), (&json!(1), &json!("Reload")), "{record}");
     let who = format!("local user {}, process ", nix::unistd::getuid());
     assert!(record["peer"].as_str().unwrap().starts_with(&who), "{record}");
     server.logged("configuration reloaded");

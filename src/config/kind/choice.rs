@@ -66,6 +66,8 @@ words! {
     SignUp {
         /// Everyone who can connect.
         Open = "open",
+        /// Whoever has the code of an invite.
+        Invite = "invite",
         /// Nobody.
         Closed = "closed",
     }

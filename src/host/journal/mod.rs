@@ -73,6 +73,12 @@ impl LogControl {
     }
 }
 
+/// Whether there is a journal to write to, whatever standard error is.
+#[must_use]
+pub fn is_there() -> bool {
+    journald().is_ok()
+}
+
 /// Starts logging for the whole process. First thing of all, so that nothing is lost.
 ///
 /// # Errors

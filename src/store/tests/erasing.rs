@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::store::erasure::{self, Step};
-use crate::store::{LoginTaken, StoreError};
+use crate::store::{NotMade, StoreError};
 
 const NOW: crate::domain::UnixMillis = crate::domain::UnixMillis(1_800_000_000_000);
 
@@ -85,7 +85,7 @@ async fn nobody_writes_to_an_erased_account_or_gets_its_login_and_it_writes_to_n
     assert_eq!(store.get_account(ann.login.clone()).await.unwrap(), None);
     assert!(store.logins(vec![ann.id]).await.unwrap().is_empty());
     assert!(store.is_login_taken(ann.login.clone()).await.unwrap());
-    assert_eq!(store.add_user(new_account("ann")).await.unwrap(), Err(LoginTaken));
+    assert_eq!(store.add_user(new_account("ann")).await.unwrap(), Err(NotMade::LoginTaken));
     assert!(store.add_user(new_account("anna")).await.unwrap().is_ok());
 }
 

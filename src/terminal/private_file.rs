@@ -7,17 +7,17 @@ use std::path::{Path, PathBuf};
 
 /// A file could not be read or written.
 #[derive(Debug, thiserror::Error)]
-#[error("{}: {}", .path.display(), super::link::plain(.source))]
-pub(super) struct FileError {
+#[error("{}: {}", .path.display(), super::plain(.source))]
+pub(crate) struct FileError {
     /// Which.
-    pub(super) path: PathBuf,
+    pub(crate) path: PathBuf,
     /// Why.
-    pub(super) source: io::Error,
+    pub(crate) source: io::Error,
 }
 
 /// The folder for this program in one of the XDG base directories: `$variable/messenger`, else
 /// `$HOME/fallback/messenger`. Relative paths do not count, as the XDG specification has it.
-pub(super) fn folder(variable: &str, fallback: &str) -> Option<PathBuf> {
+pub(crate) fn folder(variable: &str, fallback: &str) -> Option<PathBuf> {
     let absolute = |name| std::env::var_os(name).map(PathBuf::from).filter(|path| path.is_absolute());
     let base = absolute(variable).or_else(|| absolute("HOME").map(|home| home.join(fallback)))?;
     Some(base.join("messenger"))
@@ -27,7 +27,7 @@ pub(super) fn folder(variable: &str, fallback: &str) -> Option<PathBuf> {
 ///
 /// # Errors
 /// When it is there and cannot be read.
-pub(super) fn read(path: &Path) -> Result<Option<String>, FileError> {
+pub(crate) fn read(path: &Path) -> Result<Option<String>, FileError> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
@@ -39,7 +39,7 @@ pub(super) fn read(path: &Path) -> Result<Option<String>, FileError> {
 ///
 /// # Errors
 /// When that fails; the old file is still there then.
-pub(super) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
     let error = |source| FileError { path: path.to_owned(), source };
     if let Some(parent) = path.parent() {
         DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(error)?;

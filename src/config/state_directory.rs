@@ -1,21 +1,20 @@
 //! Where the database lives when the configuration does not say.
 
-use super::StartError;
-use crate::config::Settings;
+use super::Settings;
 use nix::unistd::Uid;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 /// What the choice depends on besides the configuration.
-pub(super) struct Surroundings {
-    pub(super) root: bool,
-    pub(super) state_directory: Option<OsString>,
-    pub(super) xdg_state_home: Option<OsString>,
-    pub(super) home: Option<OsString>,
+struct Surroundings {
+    root: bool,
+    state_directory: Option<OsString>,
+    xdg_state_home: Option<OsString>,
+    home: Option<OsString>,
 }
 
 impl Surroundings {
-    pub(super) fn of_this_process() -> Self {
+    fn of_this_process() -> Self {
         Self {
             root: Uid::effective().is_root(),
             state_directory: std::env::var_os("STATE_DIRECTORY"),
@@ -25,11 +24,16 @@ impl Surroundings {
     }
 }
 
-/// `state.directory`; else `$STATE_DIRECTORY` (systemd.exec(5): the first, if the unit has several); else
+/// Where the database is: `None` when nothing says so. `state.directory`; else `$STATE_DIRECTORY` (systemd.exec(5): the first, if the unit has several); else
 /// `/var/lib/messengerd` for root; else as the XDG base directory specification says, which ignores relative paths.
-pub(super) fn choose(settings: &Settings, surroundings: &Surroundings) -> Result<PathBuf, StartError> {
+#[must_use]
+pub fn state_directory(settings: &Settings) -> Option<PathBuf> {
+    choose(settings, &Surroundings::of_this_process())
+}
+
+fn choose(settings: &Settings, surroundings: &Surroundings) -> Option<PathBuf> {
     if let Some(directory) = &settings.state.directory {
-        return Ok(directory.clone());
+        return Some(directory.clone());
     }
     let absolute = |text: &OsString| Some(PathBuf::from(text)).filter(|path| path.is_absolute());
     let from_systemd = surroundings.state_directory.as_ref().and_then(|list| {
@@ -37,14 +41,14 @@ pub(super) fn choose(settings: &Settings, surroundings: &Surroundings) -> Result
         absolute(&OsString::from(std::str::from_utf8(first).ok()?))
     });
     if let Some(directory) = from_systemd {
-        return Ok(directory);
+        return Some(directory);
     }
     if surroundings.root {
-        return Ok(PathBuf::from("/var/lib/messengerd"));
+        return Some(PathBuf::from("/var/lib/messengerd"));
     }
     let home = || surroundings.home.as_ref().and_then(absolute).map(|home| home.join(".local/state"));
     let state_home = surroundings.xdg_state_home.as_ref().and_then(absolute).or_else(home);
-    state_home.map(|directory| directory.join("messengerd")).ok_or(StartError::NoStateDirectory)
+    state_home.map(|directory| directory.join("messengerd"))
 }
 
 #[cfg(test)]
@@ -56,7 +60,7 @@ mod tests {
     }
 
     fn chosen(surroundings: &Surroundings) -> Option<PathBuf> {
-        choose(&Settings::default(), surroundings).ok()
+        choose(&Settings::default(), surroundings)
     }
 
     #[test]

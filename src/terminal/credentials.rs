@@ -1,7 +1,7 @@
 //! Passwords, and what else is asked on the terminal.
 
 use super::private_file::FileError;
-use super::show::say;
+use super::say;
 use crate::domain::{Password, PasswordError, Secret};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, ErrorKind, IsTerminal, Read};
@@ -14,7 +14,7 @@ const MAX_LINE: u64 = 8 * 1024;
 
 /// Where the password comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Source {
+pub(crate) enum Source {
     /// Asked without echo.
     Terminal,
     /// The first line of a file.
@@ -25,12 +25,12 @@ pub(super) enum Source {
 
 /// Why there is no password.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CredentialsError {
+pub(crate) enum CredentialsError {
     /// There is nobody to ask.
     #[error("{0}: there is no terminal to ask on; {1}")]
     NoTerminal(&'static str, &'static str),
     /// The terminal failed, or the person ended the input.
-    #[error("no answer on the terminal: {}", super::link::plain(.0))]
+    #[error("no answer on the terminal: {}", super::plain(.0))]
     NoAnswer(io::Error),
     /// The password file.
     #[error("password file {0}")]
@@ -48,7 +48,7 @@ pub(super) enum CredentialsError {
 
 impl Source {
     /// What `--password-file` means.
-    pub(super) fn of(file: Option<&Path>) -> Self {
+    pub(crate) fn of(file: Option<&Path>) -> Self {
         match file {
             None => Self::Terminal,
             Some(path) if path == Path::new("-") && io::stdin().is_terminal() => Self::Terminal,
@@ -61,7 +61,7 @@ impl Source {
     ///
     /// # Errors
     /// When nobody gives one.
-    pub(super) fn password(&self) -> Result<Secret, CredentialsError> {
+    pub(crate) fn password(&self) -> Result<Secret, CredentialsError> {
         let secret = match self {
             Self::Terminal => prompt("Password: ")?,
             Self::StandardInput => first_line(io::stdin().lock(), "standard input", Path::new("-"))?,
@@ -76,7 +76,7 @@ impl Source {
     ///
     /// # Errors
     /// When nobody gives one, or two different ones.
-    pub(super) fn new_password(&self) -> Result<Secret, CredentialsError> {
+    pub(crate) fn new_password(&self) -> Result<Secret, CredentialsError> {
         let secret = self.password()?;
         if *self == Self::Terminal && prompt("The same again: ")? != secret {
             return Err(CredentialsError::Differ);
@@ -89,7 +89,7 @@ impl Source {
 ///
 /// # Errors
 /// When standard input is no terminal, with `instead` as the way out; or at its end.
-pub(super) fn question(what: &'static str, instead: &'static str) -> Result<String, CredentialsError> {
+pub(crate) fn question(what: &'static str, instead: &'static str) -> Result<String, CredentialsError> {
     if !io::stdin().is_terminal() {
         return Err(CredentialsError::NoTerminal(what, instead));
     }
@@ -115,7 +115,7 @@ fn from_file(path: &Path) -> Result<Secret, CredentialsError> {
     let file = File::open(path).map_err(error)?;
     let metadata = file.metadata().map_err(error)?;
     if metadata.is_file() && metadata.permissions().mode() & 0o044 != 0 {
-        say(&format!("messenger: warning: others can read {0}; run: chmod 600 {0}\n", path.display()));
+        say(&format!("warning: others can read {0}; run: chmod 600 {0}\n", path.display()));
     }
     first_line(BufReader::new(file), &path.display().to_string(), path)
 }

@@ -6,7 +6,7 @@ use std::fmt::Write;
 
 /// Makes a text of several lines safe. Line feed, tab and CR LF (which becomes a line feed) stay what they are; other
 /// control characters become their pictures (U+2400 and on) or `\u{…}`.
-pub(super) fn lines(text: &str) -> Cow<'_, str> {
+pub(crate) fn lines(text: &str) -> Cow<'_, str> {
     if !text.chars().any(|character| is_dangerous(character) && !matches!(character, '\n' | '\t')) {
         return Cow::Borrowed(text);
     }
@@ -14,7 +14,7 @@ pub(super) fn lines(text: &str) -> Cow<'_, str> {
 }
 
 /// Makes a text safe that belongs on one line: a name.
-pub(super) fn word(text: &str) -> Cow<'_, str> {
+pub(crate) fn word(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_dangerous) { Cow::Owned(escape(text, |_| false)) } else { Cow::Borrowed(text) }
 }
 

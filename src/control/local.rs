@@ -1,0 +1,151 @@
+//! Orders that need no daemon, carried out by `messengerctl` itself while none runs: on the same database, by the same
+//! methods.
+//!
+//! Started as root, it becomes the daemon's user first, for good: the state directory is that user's, and whoever
+//! controls a directory decides what root finds in it. The database's lock keeps a daemon from starting meanwhile.
+
+use super::interface::Refused;
+use super::methods::{self, Answered, Parts, Streamed};
+use super::{Caller, Desk};
+use crate::accounts::Accounts;
+use crate::config::{self, Faults, Live, Sources, Synchronous};
+use crate::domain::exit::Exit;
+use crate::handlers::Core;
+use crate::host::journal;
+use crate::host::privileges::{self, PrivilegeError, Wanted};
+use crate::store::{OpenError, Options, Progress, Store};
+use std::io;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
+use tracing_subscriber::filter::LevelFilter;
+
+/// Why it can't be done without the daemon.
+#[derive(Debug, thiserror::Error)]
+pub enum LocalError {
+    /// The configuration, which says where the database is, has faults.
+    #[error(transparent)]
+    Config(#[from] Faults),
+    /// Nothing says where the database is.
+    #[error("nothing says where the database is: set state.directory")]
+    NoStateDirectory,
+    /// There is none.
+    #[error("there is no database in {}; start messengerd once", .0.display())]
+    NoDatabase(PathBuf),
+    /// The daemon's user can't be had.
+    #[error(transparent)]
+    Privileges(#[from] PrivilegeError),
+    /// The database can't be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The system refused.
+    #[error("the system refused")]
+    System(#[source] io::Error),
+}
+
+impl LocalError {
+    /// What the shell is told.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        match self {
+            Self::Config(_) | Self::NoStateDirectory => Exit::Config,
+            Self::NoDatabase(_) => Exit::NoInput,
+            Self::Privileges(error) => error.exit(),
+            Self::Store(error) => error.exit(),
+            Self::System(_) => Exit::Os,
+        }
+    }
+}
+
+/// The database in our own hands.
+pub(super) struct Local {
+    runtime: Runtime,
+    desk: Rc<Desk>,
+    caller: Caller,
+    /// Nobody is told of what is committed; it has to be taken all the same.
+    _committed: tokio::task::JoinHandle<()>,
+}
+
+impl Local {
+    /// Opens the database that the configuration names.
+    ///
+    /// # Errors
+    /// See [`LocalError`].
+    pub(super) fn open(sources: &Sources) -> Result<Self, LocalError> {
+        let settings = config::load(sources)?.settings;
+        let directory = config::state_directory(&settings).ok_or(LocalError::NoStateDirectory)?;
+        if !Store::is_in(&directory) {
+            return Err(LocalError::NoDatabase(directory));
+        }
+        let caller = Caller::ourselves();
+        let wanted = Wanted { user: settings.process.user.clone(), group: settings.process.group.clone() };
+        privileges::drop_to(&privileges::plan(&wanted, &directory)?)?;
+        // Where there is no journal, standard error gets what matters.
+        let level = if journal::is_there() { LevelFilter::INFO } else { LevelFilter::WARN };
+        let _ = journal::start(journal::Format::Journal, level);
+        let options = Options {
+            directory,
+            sync_every_commit: settings.store.synchronous == Synchronous::Full,
+            readers: 1,
+            batch_max: settings.store.batch_max,
+            busy_timeout: settings.store.busy_timeout,
+        };
+        let progress: Progress = Arc::new(|| ());
+        let (store, mut committed) = Store::open(&options, &progress)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(LocalError::System)?;
+        let settings = Live::new(settings);
+        let accounts = Accounts::start(store.clone(), settings.clone()).map_err(LocalError::System)?;
+        let core = Arc::new(Core { accounts, sessions: Arc::default(), store });
+        let _committed = runtime.spawn(async move { while committed.recv().await.is_some() {} });
+        Ok(Self { runtime, desk: Rc::new(Desk { core, settings, orders: None }), caller, _committed })
+    }
+
+    /// Does what the daemon would do.
+    pub(super) fn call<M: Answered>(&self, parameters: M::Parameters) -> Result<M::Reply, Refused> {
+        let change = M::change(&parameters);
+        let outcome = self.runtime.block_on(M::answer(&self.desk, self.caller, parameters));
+        methods::audit::<M>(self.caller, change, outcome.as_ref().err());
+        outcome
+    }
+
+    /// The same, where the answer comes in parts.
+    pub(super) fn stream<M: Streamed, E: From<Refused>>(
+        &self,
+        parameters: M::Parameters,
+        mut part: impl FnMut(M::Reply) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let change = M::change(&parameters);
+        self.runtime.block_on(async {
+            let (sender, mut receiver) = mpsc::channel(1);
+            let mut answer = std::pin::pin!(M::answer(&self.desk, self.caller, parameters, Parts::to(sender)));
+            let outcome = loop {
+                tokio::select! {
+                    biased;
+                    Some(value) = receiver.recv() => {
+                        if !part(methods::from_value(value))? {
+                            return Ok(());
+                        }
+                    }
+                    outcome = &mut answer => break outcome,
+                }
+            };
+            methods::audit::<M>(self.caller, change, outcome.as_ref().err());
+            // The last parts may still be on their way.
+            while let Ok(value) = receiver.try_recv() {
+                part(methods::from_value(value))?;
+            }
+            part(outcome?).map(drop)
+        })
+    }
+}
+
+impl Drop for Local {
+    /// What is to be written later is written now.
+    fn drop(&mut self) {
+        if let Err(error) = self.runtime.block_on(self.desk.core.store.stop()) {
+            tracing::warn!(error = %error.chain(), "the database was not closed in order; nothing is lost");
+        }
+    }
+}
