@@ -99,7 +99,7 @@ impl Accounts {
             SignUp::Invite => Some(self.good_invite(code).await?.ok_or(AccountError::Refused(Refusal::Closed))?),
             SignUp::Open | SignUp::Closed => None,
         };
-        if self.store.get_account(login.clone()).await?.is_some() {
+        if self.store.is_login_taken(login.clone()).await? {
             return Err(AccountError::Refused(Refusal::LoginTaken));
         }
         let password_hash = self

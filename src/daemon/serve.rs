@@ -239,6 +239,8 @@ fn rounds(
     let room = Arc::clone(shared);
     rounds.spawn(async move { room.core.store.file_when_quiet().await });
     let room = Arc::clone(shared);
+    rounds.spawn(async move { room.core.store.go_on_erasing().await });
+    let room = Arc::clone(shared);
     rounds.spawn(async move { room.pacer.run().await });
     let room = Arc::clone(shared);
     rounds.spawn(async move { room.connections.end_strangers(&room).await });

@@ -1,5 +1,6 @@
 //! The name a person logs in with.
 
+use super::AccountId;
 use precis_profiles::UsernameCaseMapped;
 use precis_profiles::precis_core::profile::PrecisFastInvocation;
 use std::fmt;
@@ -31,6 +32,10 @@ impl Login {
     pub const MAX_CHARS: usize = 64;
     /// Characters that PRECIS allows and an XMPP localpart does not.
     pub const FORBIDDEN: &'static [char] = &['"', '&', '\'', '/', ':', '<', '>', '@'];
+    /// How [`Login::of_erased`] begins.
+    const ERASED: &'static str = "deleted:";
+    /// In the order of their bytes, all [`Login::of_erased`] stand before this, and behind their beginning nothing else.
+    pub const BEHIND_ERASED: &'static str = "deleted;";
 
     /// Normalises and checks what a person typed.
     ///
@@ -72,6 +77,18 @@ impl Login {
         Self(text.into())
     }
 
+    /// What stands in the place of an erased account's login: nobody can have it, and each has its own.
+    #[must_use]
+    pub fn of_erased(account: AccountId) -> Self {
+        Self(format!("{}{}", Self::ERASED, account.0).into())
+    }
+
+    /// Whether it stands in the place of an erased account's login.
+    #[must_use]
+    pub fn is_of_erased(&self) -> bool {
+        self.0.starts_with(Self::ERASED)
+    }
+
     /// The normalised text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -107,6 +124,15 @@ mod tests {
     #[test]
     fn a_letter_without_a_known_lower_case_is_none_of_a_login() {
         assert_eq!(Login::parse("n\u{13cf}"), Err(LoginError::BadCharacter));
+    }
+
+    #[test]
+    fn an_erased_accounts_login_is_none_that_anybody_can_have() {
+        let login = Login::of_erased(AccountId(17));
+        assert_eq!(login.as_str(), "deleted:17");
+        assert!(login.is_of_erased() && !Login::parse("deleted-17").unwrap().is_of_erased());
+        assert_eq!(Login::parse(login.as_str()), Err(LoginError::BadCharacter));
+        assert!(login.as_str() < Login::BEHIND_ERASED && "deleted:" < login.as_str());
     }
 
     #[test]

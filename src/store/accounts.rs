@@ -1,9 +1,9 @@
 //! The table `accounts`.
 
-use super::invites;
+use super::{erasure, invites};
 use crate::domain::{AccountId, AccountMap, Email, InviteCode, Login, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// An account to be made.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct NewAccount {
 /// Why an account was not made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotMade {
-    /// Somebody has that login.
+    /// Somebody has that login, or had it.
     LoginTaken,
     /// The invite makes no account, or none any more.
     NoInvite,
@@ -66,7 +66,7 @@ pub struct Account {
 }
 
 pub(super) fn add(db: &Connection, account: &NewAccount) -> rusqlite::Result<Result<AccountId, NotMade>> {
-    if id(db, &account.login)?.is_some() {
+    if is_taken(db, &account.login)? {
         return Ok(Err(NotMade::LoginTaken));
     }
     if let Some(code) = &account.invite
@@ -104,6 +104,14 @@ pub(super) fn get(db: &Connection, login: &Login) -> rusqlite::Result<Option<Acc
 
 /// The first account that has this login or one behind it. Whether the login exists makes no difference to what is read.
 pub(super) fn nearest(db: &Connection, login: &Login) -> rusqlite::Result<Option<Account>> {
+    match at_or_behind(db, login.as_str())? {
+        // Those that are erased have no password, and stand together.
+        Some(account) if account.login.is_of_erased() => at_or_behind(db, Login::BEHIND_ERASED),
+        account => Ok(account),
+    }
+}
+
+fn at_or_behind(db: &Connection, login: &str) -> rusqlite::Result<Option<Account>> {
     let account = |row: &Row<'_>| {
         Ok(Account {
             id: AccountId(row.get(0)?),
@@ -113,7 +121,7 @@ pub(super) fn nearest(db: &Connection, login: &Login) -> rusqlite::Result<Option
         })
     };
     db.prepare_cached("SELECT id, login, password, disabled FROM accounts WHERE login >= ?1 ORDER BY login LIMIT 1")?
-        .query_row([login.as_str()], account)
+        .query_row([login], account)
         .optional()
 }
 
@@ -124,12 +132,22 @@ pub(super) fn id(db: &Connection, login: &Login) -> rusqlite::Result<Option<Acco
         .optional()
 }
 
-/// The writer's memory for numbers: people write to few others, again and again. An account keeps its login and its number.
+/// Whether somebody has that login, or had it.
+pub(super) fn is_taken(db: &Connection, login: &Login) -> rusqlite::Result<bool> {
+    Ok(id(db, login)?.is_some() || erasure::is_former(db, login)?)
+}
+
+/// The writer's memory for numbers: people write to few others, again and again. An account keeps its login and its number
+/// until it is erased.
 #[derive(Debug, Default)]
 pub(super) struct Recipients {
     known: HashMap<Login, AccountId>,
     /// Found within the transaction under way: should it be rolled back, such an account may never have been.
     found: Vec<(Login, AccountId)>,
+    /// Erased since this process began. Of those before, nobody has a session.
+    closed: HashSet<AccountId>,
+    /// Within the transaction under way.
+    closing: Vec<AccountId>,
 }
 
 impl Recipients {
@@ -145,8 +163,22 @@ impl Recipients {
         Ok(id)
     }
 
+    /// An account is erased: nobody finds it any more.
+    pub(super) fn close(&mut self, account: AccountId) {
+        self.known.retain(|_, known| *known != account);
+        self.found.retain(|(_, found)| *found != account);
+        self.closing.push(account);
+    }
+
+    /// Whether somebody who may have a session was erased meanwhile.
+    pub(super) fn is_closed(&self, account: AccountId) -> bool {
+        !(self.closed.is_empty() && self.closing.is_empty())
+            && (self.closed.contains(&account) || self.closing.contains(&account))
+    }
+
     /// The transaction was committed.
     pub(super) fn keep(&mut self) {
+        self.closed.extend(self.closing.drain(..));
         if self.known.len() + self.found.len() > Self::MOST {
             self.known = HashMap::new();
         }
@@ -156,12 +188,13 @@ impl Recipients {
     /// The transaction was rolled back.
     pub(super) fn forget(&mut self) {
         self.found.clear();
+        self.closing.clear();
     }
 }
 
-/// The logins of accounts, as far as there are such.
+/// The logins of accounts, as far as there are such and they are not erased.
 pub(super) fn logins(db: &Connection, accounts: &[AccountId]) -> rusqlite::Result<AccountMap<Login>> {
-    let mut statement = db.prepare_cached("SELECT login FROM accounts WHERE id = ?1")?;
+    let mut statement = db.prepare_cached("SELECT login FROM accounts WHERE id = ?1 AND erased_at IS NULL")?;
     let mut logins = AccountMap::default();
     logins.reserve(accounts.len());
     for account in accounts {

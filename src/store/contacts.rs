@@ -1,6 +1,7 @@
 //! The table `contacts`: who has whom on the list. One-way.
 
 use super::accounts;
+use super::writer::Batch;
 use crate::domain::{AccountId, Login};
 use rusqlite::{Connection, params};
 
@@ -15,11 +16,15 @@ pub enum NotAdded {
 
 /// `max`: how long a list may become.
 pub(super) fn add(
-    db: &Connection,
+    batch: &Batch<'_>,
     owner: AccountId,
     login: &Login,
     max: usize,
 ) -> rusqlite::Result<Result<AccountId, NotAdded>> {
+    let db = batch.db;
+    if batch.recipients.is_closed(owner) {
+        return Ok(Err(NotAdded::Nobody));
+    }
     let Some(contact) = accounts::id(db, login)? else { return Ok(Err(NotAdded::Nobody)) };
     let pair = params![owner.0, contact.0];
     let there = db.prepare_cached("SELECT 1 FROM contacts WHERE owner = ?1 AND contact = ?2")?.exists(pair)?;
@@ -37,7 +42,7 @@ pub(super) fn add(
 
 pub(super) fn list(db: &Connection, owner: AccountId) -> rusqlite::Result<Vec<(AccountId, Login)>> {
     let mut statement = db.prepare_cached(
-        "SELECT contact, login FROM contacts JOIN accounts ON accounts.id = contact WHERE owner = ?1",
+        "SELECT contact, login FROM contacts JOIN accounts ON accounts.id = contact WHERE owner = ?1 AND erased_at IS NULL",
     )?;
     let rows = statement
         .query_map([owner.0], |row| Ok((AccountId(row.get(0)?), Login::from_store(row.get_ref(1)?.as_str()?))))?;

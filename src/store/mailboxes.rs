@@ -2,7 +2,7 @@
 //!
 //! The newest entries of a mailbox stand in no table yet, but in the [`Unfiled`](super::unfiled::Unfiled).
 
-use super::unfiled::Tail;
+use super::unfiled::{MessageId, Tail};
 use super::writer::Batch;
 use crate::domain::{AccountId, Entry, Login, Message, Seq, UnixMillis};
 use rusqlite::{Connection, Row, params};
@@ -44,10 +44,13 @@ pub struct Page {
     pub more: bool,
 }
 
-/// False: nobody has the recipient's login.
+/// False: nobody has the recipient's login, or the sender's account is erased.
 pub(super) fn add_message(batch: &mut Batch<'_>, draft: &Draft) -> rusqlite::Result<bool> {
     let Batch { db, committed, unfiled, pending, recipients } = batch;
     let message = &draft.message;
+    if recipients.is_closed(draft.sender) {
+        return Ok(false);
+    }
     let Some(recipient) = recipients.find(db, &message.recipient)? else { return Ok(false) };
     let id = pending.next_message(unfiled)?;
     db.prepare_cached("INSERT INTO messages (id, sender, recipient, sent_at, text) VALUES (?1, ?2, ?3, ?4, ?5)")?
@@ -162,6 +165,19 @@ impl Draw {
         entries.push(Entry { seq, incoming: row.get(1)?, message: Arc::new(message) });
         Ok(true)
     }
+}
+
+/// One mailbox holds a message no more: an entry of it was deleted. If no other holds it either, the message is deleted as
+/// well. For messages that are filed only, up to [`filing`](super::filing)'s mark: what is not is counted after a crash,
+/// and a number must not be given twice.
+pub(super) fn release(db: &Connection, message: MessageId) -> rusqlite::Result<()> {
+    let deleted = db
+        .prepare_cached("DELETE FROM messages WHERE id = ?1 AND (released = 1 OR withheld = 1 OR sender = recipient)")?
+        .execute([message])?;
+    if deleted == 0 {
+        db.prepare_cached("UPDATE messages SET released = 1 WHERE id = ?1")?.execute([message])?;
+    }
+    Ok(())
 }
 
 /// As SQLite holds it. No mailbox is so long that its end is cut off.

@@ -10,11 +10,14 @@
 //! then nothing of that request was written, and the store goes on, also after a panic in it. Outcomes that are
 //! nobody's fault (a login that is taken) are values, not errors.
 //!
+//! An account is erased in steps (`erasure.rs`).
+//!
 //! Must not be here: passwords in clear, sessions, connections, bytes of a protocol.
 
 mod accounts;
 mod contacts;
 mod cursors;
+mod erasure;
 mod error;
 mod files;
 mod filing;
@@ -45,7 +48,7 @@ use readers::Readers;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use unfiled::Unfiled;
 use writer::Writer;
 
@@ -74,6 +77,7 @@ pub struct Store {
     readers: Readers,
     cursors: Arc<Cursors>,
     unfiled: Arc<Unfiled>,
+    erasures: Arc<Notify>,
 }
 
 impl Store {
@@ -93,7 +97,7 @@ impl Store {
             .map_err(|source| OpenError::sqlite(&opened.path, "can't read what was written last", source))?;
         let unfiled = Arc::new(unfiled);
         let (writer, committed) = Writer::start(opened, Arc::clone(&unfiled), options.batch_max)?;
-        Ok((Self { writer, readers, cursors, unfiled }, committed))
+        Ok((Self { writer, readers, cursors, unfiled, erasures: Arc::default() }, committed))
     }
 
     /// Whether there is a database in a folder.
@@ -108,6 +112,14 @@ impl Store {
     /// When it could not be written.
     pub async fn add_user(&self, account: NewAccount) -> Result<Result<AccountId, NotMade>, StoreError> {
         self.writer.write(move |batch| accounts::add(batch.db, &account)).await
+    }
+
+    /// Whether somebody has a login, or had it.
+    ///
+    /// # Errors
+    /// When it could not be read.
+    pub async fn is_login_taken(&self, login: Login) -> Result<bool, StoreError> {
+        self.readers.read(move |db| accounts::is_taken(db, &login)).await
     }
 
     /// The account of a login.
@@ -227,7 +239,7 @@ impl Store {
         login: Login,
         max: usize,
     ) -> Result<Result<AccountId, NotAdded>, StoreError> {
-        self.writer.write(move |batch| contacts::add(batch.db, owner, &login, max)).await
+        self.writer.write(move |batch| contacts::add(batch, owner, &login, max)).await
     }
 
     /// Somebody's contact list, by login.
@@ -324,6 +336,61 @@ impl Store {
         }
     }
 
+    /// Erases an account for good: docs/administration.md says what goes and what stays. Its sessions are to be ended before,
+    /// and its contacts told. When this returns, all of it is gone; should it be dropped or fail, or the process end, then
+    /// the account is closed or as it was, and [`Store::go_on_erasing`] does the rest. False: there is none of that number.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn erase(&self, account: AccountId, now: UnixMillis) -> Result<bool, StoreError> {
+        let _rest = WakeWhenDropped(&self.erasures);
+        let closed = self.writer.write(move |batch| erasure::close(batch, account, now)).await?;
+        if closed {
+            self.erase_rest(account).await?;
+        }
+        Ok(closed)
+    }
+
+    /// Deletes what is left of accounts whose erasure has begun and was cut short, again and again. Runs until it is
+    /// dropped.
+    pub async fn go_on_erasing(&self) {
+        loop {
+            match self.readers.read(erasure::next).await {
+                Ok(None) => self.erasures.notified().await,
+                Ok(Some(account)) => match self.erase_rest(account).await {
+                    Ok(()) => tracing::info!(account = account.0, "what was left of an erased account is gone"),
+                    Err(StoreError::Stopped) => return,
+                    Err(error) => {
+                        tracing::warn!(account = account.0, error = %error.chain(), "an account is not quite erased yet");
+                        tokio::time::sleep(FILING_RETRY).await;
+                    }
+                },
+                Err(StoreError::Stopped) => return,
+                Err(error) => {
+                    tracing::warn!(error = %error.chain(), "whether an account is not quite erased can't be read");
+                    tokio::time::sleep(FILING_RETRY).await;
+                }
+            }
+        }
+    }
+
+    async fn erase_rest(&self, account: AccountId) -> Result<(), StoreError> {
+        // A round of filing may have begun before the last message came; the next has not.
+        let mut rounds = 0;
+        loop {
+            match self.writer.write(move |batch| erasure::step(batch, account)).await? {
+                erasure::Step::Done => return Ok(()),
+                erasure::Step::More => rounds = 0,
+                // It can't be filed; the writer has said why. Most likely the disk is full.
+                erasure::Step::Unfiled if rounds == 2 => return Err(StoreError::Full),
+                erasure::Step::Unfiled => {
+                    rounds += 1;
+                    self.writer.file().await;
+                }
+            }
+        }
+    }
+
     /// Waits until the writer has gone through its queue and answers: for the watchdog. A full disk or a foreign lock
     /// is an answer: another process would find the same.
     ///
@@ -347,6 +414,15 @@ impl Store {
         self.readers.close().await;
         self.writer.stop().await;
         written
+    }
+}
+
+/// Whatever becomes of an erasure, somebody looks for what is left of it.
+struct WakeWhenDropped<'a>(&'a Notify);
+
+impl Drop for WakeWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.notify_one();
     }
 }
 

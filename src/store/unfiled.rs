@@ -6,7 +6,7 @@
 //! found out again from the order of the messages.
 
 use crate::domain::{AccountId, AccountMap, Seq};
-use rusqlite::{Connection, ffi};
+use rusqlite::{Connection, OptionalExtension, ffi};
 use std::collections::hash_map::Entry;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -67,10 +67,13 @@ impl Unfiled {
             for account in std::iter::once(recipient).chain((sender != recipient).then_some(sender)) {
                 let filed = match filed.entry(account) {
                     Entry::Occupied(filed) => filed.into_mut(),
-                    Entry::Vacant(unknown) => unknown.insert(mailbox(db, account)?),
+                    // The mailbox of an erased account is gone when all of it was filed.
+                    Entry::Vacant(unknown) => unknown.insert(mailbox(db, account).optional()?),
                 };
-                if message > filed.1 {
-                    state.add(account, filed.0, message);
+                if let Some((head, filed)) = *filed
+                    && message > filed
+                {
+                    state.add(account, head, message);
                 }
             }
             state.newest = message;

@@ -11,6 +11,9 @@ CREATE INDEX blocks_by_blocked ON blocks (blocked, owner);
 -- 1: the recipient had blocked the sender. It stands in the sender's mailbox only.
 ALTER TABLE messages ADD COLUMN withheld INTEGER NOT NULL DEFAULT 0 CHECK (withheld IN (0, 1));
 
+-- 1: one of the mailboxes in which it stood holds it no more. When the other lets go of it, it is deleted.
+ALTER TABLE messages ADD COLUMN released INTEGER NOT NULL DEFAULT 0 CHECK (released IN (0, 1));
+
 -- An erased account keeps its number and its row, for those who have messages of it; its login is none that anybody
 -- can have.
 ALTER TABLE accounts ADD COLUMN erased_at INTEGER;
@@ -23,6 +26,11 @@ CREATE TABLE former_logins (
     digest     BLOB    PRIMARY KEY,
     erased_at  INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+-- Erased accounts of which there is still something to be deleted.
+CREATE TABLE erasures (
+    account  INTEGER PRIMARY KEY REFERENCES accounts (id)
+) STRICT;
 
 CREATE TABLE invites (
     code        TEXT    PRIMARY KEY,                    -- without its dash

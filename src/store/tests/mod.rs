@@ -6,6 +6,7 @@
 mod clock;
 mod cursors;
 mod damage;
+mod erasing;
 mod failing;
 mod filing;
 #[cfg(target_arch = "x86_64")]

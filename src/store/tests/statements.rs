@@ -33,7 +33,7 @@ async fn every_table_is_strict() {
     let (directory, _store, _committed) = open_new();
     let db = foreign(directory.path());
     let own = "FROM pragma_table_list WHERE schema = 'main' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'";
-    assert_eq!(number(&db, &format!("SELECT count(*) {own}")), 10);
+    assert_eq!(number(&db, &format!("SELECT count(*) {own}")), 11);
     assert_eq!(number(&db, &format!("SELECT count(*) {own} AND strict = 0")), 0);
 }
 
