@@ -20,10 +20,12 @@ pub(crate) fn state(bytes: &[u8]) {
     let _ = State::decode(bytes);
     let left = State::behind_head(bytes);
     let Ok(state) = State::decode(&left) else { return };
-    assert_eq!(State::decode_of(state.epoch, &left).as_ref(), Ok(&state));
+    // Bytes that nobody has written, such as a map with a key and no value, may be refused the second time.
+    assert!(State::decode_of(state.epoch, &left).is_ok_and(|again| again == state) || state.encode() != left);
     assert!(State::decode_of(state.epoch.wrapping_add(1), &left).is_err());
     let written = state.encode();
     assert_eq!(State::decode(&written).as_ref(), Ok(&state));
+    assert_eq!(State::decode_of(state.epoch, &written).as_ref(), Ok(&state));
     for connection in &state.connections {
         if let Some(session) = &connection.session
             && let Ok(session) = Session::try_from(session)
