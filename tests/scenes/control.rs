@@ -4,7 +4,7 @@ use crate::support::{PATIENCE, Scratch, Server, Setup, until};
 use nix::sys::signal::Signal::{SIGCONT, SIGSTOP};
 use serde_json::{Value, json};
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
@@ -69,7 +69,12 @@ impl Caller {
     /// Nothing more comes but the end.
     fn closed(&mut self) {
         // What the daemon did not read makes the end a reset.
-        let end = self.0.read(&mut [0; 1]);
+        let end = loop {
+            match self.0.read(&mut [0; 1]) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                end => break end,
+            }
+        };
         assert!(matches!(&end, Ok(0)) || end.as_ref().is_err_and(|e| e.raw_os_error() == Some(104)), "{end:?}");
     }
 }
