@@ -84,7 +84,7 @@ impl Accounts {
         if settings.accounts.sign_up == SignUp::Closed {
             return Err(AccountError::Refused(Refusal::Closed));
         }
-        let (email, code) = split_invite(email);
+        let (email, code) = InviteCode::behind(email);
         let email = Email::parse(email).map_err(|_| AccountError::Refused(Refusal::BadEmail))?;
         let login = Login::parse(login).map_err(|_| AccountError::Refused(Refusal::BadLogin))?;
         let password = Password::parse(password)
@@ -117,8 +117,8 @@ impl Accounts {
     }
 
     /// The invite, if it is one that makes an account.
-    async fn good_invite(&self, code: Option<&str>) -> Result<Option<InviteCode>, StoreError> {
-        let Some(code) = code.and_then(|code| InviteCode::parse(code).ok()) else { return Ok(None) };
+    async fn good_invite(&self, code: Option<InviteCode>) -> Result<Option<InviteCode>, StoreError> {
+        let Some(code) = code else { return Ok(None) };
         Ok(self.store.is_good_invite(code.clone(), now()).await?.then_some(code))
     }
 
@@ -276,15 +276,6 @@ impl Verified {
     #[must_use]
     pub fn login(&self) -> &Login {
         &self.0.login
-    }
-}
-
-/// An e-mail address, and the code behind it, after a space, if there is one: the protocol has no field for it. No address
-/// has a space at its end or before what looks like a code.
-fn split_invite(email: &str) -> (&str, Option<&str>) {
-    match email.trim_end().rsplit_once(' ') {
-        Some((address, code)) if InviteCode::parse(code).is_ok() => (address.trim_end(), Some(code)),
-        _ => (email, None),
     }
 }
 

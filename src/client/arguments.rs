@@ -1,6 +1,7 @@
 //! The command line.
 
 use super::names;
+use crate::domain::InviteCode;
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Parser, Subcommand};
 use clap_complete::ArgValueCandidates;
@@ -51,6 +52,9 @@ pub(super) enum Command {
         /// Your e-mail address; asked for when it is left out
         #[arg(long, value_name = "ADDRESS", value_hint = clap::ValueHint::EmailAddress)]
         email: Option<String>,
+        /// The code of an invite, where the server wants one
+        #[arg(long, value_name = "CODE", value_parser = InviteCode::parse)]
+        invite: Option<InviteCode>,
     },
     /// Check the password, and remember server and login as your defaults
     Login {

@@ -32,7 +32,7 @@ mod show;
 mod signals;
 
 use crate::domain::exit::Exit;
-use crate::domain::{Email, Login, Secret};
+use crate::domain::{Email, InviteCode, Login, Secret};
 use crate::terminal::credentials::{Source, question};
 use crate::terminal::{sanitise, say};
 use arguments::{Cli, Command, Given};
@@ -86,7 +86,7 @@ fn usage(error: &clap::Error) -> Exit {
 
 fn perform(given: &Given, command: Command) -> Result<(), ClientError> {
     match command {
-        Command::Signup { login, email } => sign_up(given, login, email),
+        Command::Signup { login, email, invite } => sign_up(given, login, email, invite),
         Command::Login { login } => log_in(given, login),
         Command::Contacts { json } => {
             let mut session = person(given)?.enter()?;
@@ -158,7 +158,12 @@ impl Person<'_> {
     }
 }
 
-fn sign_up(given: &Given, login: Option<String>, email: Option<String>) -> Result<(), ClientError> {
+fn sign_up(
+    given: &Given,
+    login: Option<String>,
+    email: Option<String>,
+    invite: Option<InviteCode>,
+) -> Result<(), ClientError> {
     let remembered = Remembered::read()?;
     let settled =
         settle(given.server.as_deref(), None, &Remembered { server: remembered.server.clone(), login: None })?;
@@ -171,10 +176,12 @@ fn sign_up(given: &Given, login: Option<String>, email: Option<String>) -> Resul
         Some(email) => email,
         None => question("E-mail address", "give --email ADDRESS")?,
     };
-    let email = Email::parse(&email).map_err(|_| ClientError::Email(email))?;
+    let (address, behind) = InviteCode::behind(&email);
+    let invite = invite.or(behind);
+    let email = Email::parse(address).map_err(|_| ClientError::Email(email.clone()))?;
     let password = Source::of(given.password_file.as_deref()).new_password()?;
     let mut link = Link::open(&settled.server, given.timeout)?;
-    session::sign_up(&mut link, given.timeout, &email, &login, password)?;
+    session::sign_up(&mut link, given.timeout, &email, invite.as_ref(), &login, password)?;
     let next = if remembered.login.is_none() {
         match Remembered::write(&settled.server, &login) {
             Ok(_) => "from now on you are this one here, unless you say otherwise".to_owned(),

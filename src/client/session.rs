@@ -7,7 +7,7 @@
 use super::link::{Link, LinkError};
 use crate::domain::reply::{LogInRefusal, SignUpRefusal};
 use crate::domain::request::Text;
-use crate::domain::{Email, Login, Reply, Request, Secret, SessionKey, Status};
+use crate::domain::{Email, InviteCode, Login, Reply, Request, Secret, SessionKey, Status};
 use crate::protocol::classic::packet::Packet;
 use crate::protocol::classic::request::encode;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -65,7 +65,7 @@ fn sign_up_words(refusal: SignUpRefusal) -> &'static str {
         SignUpRefusal::BadLogin => "the server does not take this login",
         SignUpRefusal::BadPassword => "the server does not take this password; is it too short?",
         SignUpRefusal::LoginTaken => "somebody has this login already",
-        SignUpRefusal::Closed => "the server takes no sign-ups, or none at the moment",
+        SignUpRefusal::Closed => "the server takes no sign-ups, or none at the moment, or only with another invite",
     }
 }
 
@@ -86,10 +86,15 @@ pub(super) fn sign_up(
     link: &mut Link,
     timeout: Duration,
     email: &Email,
+    invite: Option<&InviteCode>,
     login: &Login,
     password: Secret,
 ) -> Result<(), SessionError> {
-    let request = Request::SignUp { email: email.as_str().to_owned(), login: login.as_str().to_owned(), password };
+    let email = match invite {
+        Some(code) => format!("{} {code}", email.as_str()),
+        None => email.as_str().to_owned(),
+    };
+    let request = Request::SignUp { email, login: login.as_str().to_owned(), password };
     match ask(link, timeout, &request, None, &mut Nowhere)? {
         Reply::SignedUp => Ok(()),
         Reply::SignUpRefused(refusal) => Err(SessionError::SignUp(refusal)),

@@ -54,6 +54,16 @@ impl InviteCode {
         }
     }
 
+    /// An e-mail address, and the code behind it, after a space, if there is one: the classic protocol has no field for it.
+    /// No address has a space at its end or before what looks like a code.
+    #[must_use]
+    pub fn behind(email: &str) -> (&str, Option<Self>) {
+        match email.trim_end().rsplit_once(' ').map(|(address, code)| (address, Self::parse(code))) {
+            Some((address, Ok(code))) => (address.trim_end(), Some(code)),
+            _ => (email, None),
+        }
+    }
+
     /// Without the dash, as the store keeps it.
     #[must_use]
     pub fn plain(&self) -> String {
@@ -85,6 +95,15 @@ mod tests {
         }
         for typed in ["", "ABCD", "ABCD-EFGHJ", "ABCD-EFG0", "ABCD EFGH", "ABCD-EFGÄ"] {
             assert_eq!(InviteCode::parse(typed), Err(NoInviteCode), "{typed}");
+        }
+    }
+
+    #[test]
+    fn a_code_may_stand_behind_an_address() {
+        let code = InviteCode::parse("ABCD-EFGH").unwrap();
+        assert_eq!(InviteCode::behind("ann@example.org abcd-efgh "), ("ann@example.org", Some(code)));
+        for none in ["ann@example.org", "ann@example.org ", "ann@example.org ABCD", "ABCD-EFGH"] {
+            assert_eq!(InviteCode::behind(none), (none, None));
         }
     }
 

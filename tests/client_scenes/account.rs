@@ -42,7 +42,7 @@ fn each_refusal_of_a_sign_up_has_its_words_and_its_code() {
         (2, 65, "the server does not take this login"),
         (3, 65, "the server does not take this password; is it too short?"),
         (4, 65, "somebody has this login already"),
-        (5, 69, "the server takes no sign-ups, or none at the moment"),
+        (5, 69, "the server takes no sign-ups, or none at the moment, or only with another invite"),
     ] {
         let messenger = signup(&home, &stage, "ann");
         let mut peer = stage.accept();

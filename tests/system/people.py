@@ -31,8 +31,8 @@ class Person:
     def signs_up(self):
         """With an invite, as the package wants it; a messengerd from before there were any needs none."""
         invited = self.machine.run("messengerctl invite create --json")
-        code = " " + json.loads(invited.out)["code"] if invited.code == 0 else ""
-        self.must("signup", self.login, "--email", f"{self.login}@example.org{code}")
+        code = ["--invite", json.loads(invited.out)["code"]] if invited.code == 0 else []
+        self.must("signup", self.login, "--email", f"{self.login}@example.org", *code)
         return self
 
     def sends(self, whom, text):
