@@ -76,7 +76,8 @@ impl Gate {
     }
 
     fn is_for(&self, user: u32, groups: &[u32]) -> bool {
-        let unseen = user == UNSEEN && self.group == Some(UNSEEN);
+        // Nor is the path there to be looked at, where the service has a root directory of its own.
+        let unseen = user == UNSEEN && self.group.is_none_or(|group| group == UNSEEN);
         let of_the_group = self.group.is_some_and(|group| groups.contains(&group));
         user == 0 || user == self.own || of_the_group || unseen
     }
@@ -101,6 +102,7 @@ mod tests {
         }
         // In a user namespace only the socket's mode can tell.
         assert!(Gate { own: 990, group: Some(UNSEEN) }.is_for(UNSEEN, &[UNSEEN]));
+        assert!(Gate { own: 990, group: None }.is_for(UNSEEN, &[UNSEEN]));
         // A socket without a path.
         assert!(!Gate { own: 990, group: None }.is_for(1000, &[70]));
     }

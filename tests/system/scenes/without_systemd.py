@@ -32,7 +32,7 @@ def _ends_well(machine):
 
 
 def started_as_root_it_becomes_nobody_and_serves(machines):
-    command = f"{UNPACK} && exec env -i PATH={stage.PATH} HOME=/root messengerd"
+    command = f"{UNPACK} && exec env -i PATH={stage.PATH} HOME=/root messengerd --set accounts.sign_up=open"
     with machines(command=command, becomes="messengerd") as machine:
         _two_people_talk(machine)
         status = _status(machine)
@@ -44,7 +44,7 @@ def started_as_root_it_becomes_nobody_and_serves(machines):
 
 def started_by_somebody_it_serves_as_they_are(machines):
     command = (f"{UNPACK} && useradd --create-home carla && exec setpriv --reuid=carla --regid=carla --init-groups "
-               f"--inh-caps=-all env -i PATH={stage.PATH} HOME=/home/carla messengerd")
+               f"--inh-caps=-all env -i PATH={stage.PATH} HOME=/home/carla messengerd --set accounts.sign_up=open")
     with machines(command=command, becomes="messengerd") as machine:
         _two_people_talk(machine)
         carla = machine.must("id -u carla").strip()
