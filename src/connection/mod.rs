@@ -28,6 +28,7 @@ mod pacer;
 mod serve;
 mod strangers;
 mod stream;
+mod subscriber;
 
 pub use connections::{Connections, Refused};
 pub use end::End;
@@ -35,16 +36,16 @@ pub use pacer::Pacer;
 pub use stream::Stream;
 
 use crate::config::{self, Live, Settings};
-use crate::domain::{AccountId, Event, Peer, Seq, SessionKey};
+use crate::domain::{Peer, Seq, SessionKey};
 use crate::handlers::{Core, Outcome, SessionChange};
 use crate::handover::{Handover, Line};
 use crate::limits::{Budget, Meter, Seat};
 use crate::protocol::classic;
-use crate::sessions::{Dismissal, Session, Subscriber};
+use crate::sessions::{Session, Subscriber};
 use activity::Activity;
 use connections::Place as TablePlace;
 use inbox::Unread;
-use mail::{Mail, Place};
+use mail::Mail;
 use outbox::{Gaps, Outbox, Packet, Step};
 use std::io;
 use std::ops::{Deref, DerefMut};
@@ -325,9 +326,16 @@ impl Connection {
         }
         state.outbox.release_statuses();
         self.advance(&mut state);
+        let session = state.session.clone().filter(|_| session_changes);
         drop(state);
         if session_changes {
             self.shared.population_changed.notify_one();
+        }
+        // Whoever ended it before it was here has told us in vain.
+        if let Some(session) = session
+            && let Some(why) = self.shared.core.sessions.dismissal(&session)
+        {
+            self.dismiss(session.key, why);
         }
     }
 
@@ -433,66 +441,6 @@ impl Connection {
 /// What all connections of a source may ask for together.
 fn of_a_source(connections: &config::Connections) -> Budget {
     Budget { burst: connections.source_requests, refill: connections.source_requests_refill }
-}
-
-impl Subscriber for Connection {
-    fn expect(&self, account: AccountId) {
-        let _state = self.lock();
-        if let Some(line) = &self.line {
-            line.expect_session(account);
-        }
-    }
-
-    fn settle(&self) {
-        self.advance(&mut self.lock());
-    }
-
-    fn dismiss(&self, key: SessionKey, why: Dismissal) {
-        let mut state = self.lock();
-        if state.session.as_ref().is_some_and(|session| session.key == key) {
-            self.end(&mut state, End::Dismissed(why));
-        }
-    }
-
-    fn peer(&self) -> Peer {
-        self.peer
-    }
-
-    fn notify(&self, account: AccountId, event: &Event) {
-        let mut state = self.lock();
-        if state.end.is_some() || state.session.as_ref().is_none_or(|session| session.account != account) {
-            return;
-        }
-        let packet = match event {
-            Event::Mail(entry) => match state.mail.place(entry.seq) {
-                Place::Next => classic::encode_event(event).map(|bytes| Packet::mail(bytes, account, entry.seq)),
-                Place::Elsewhere => {
-                    self.advance(&mut state);
-                    return;
-                }
-            },
-            Event::ContactStatus(login, _) => {
-                classic::encode_event(event).map(|bytes| Packet::status(bytes, login.clone()))
-            }
-        };
-        match (packet, event) {
-            (Some(packet), Event::Mail(entry)) => {
-                let limit = self.shared.settings.get().connections.outbox_max;
-                match state.outbox.push(packet, limit) {
-                    Ok(()) => state.mail.queued(entry.seq),
-                    Err(_) => state.mail.fall_behind(entry.seq),
-                }
-            }
-            // The sender's own copy, for which classic has no packet: there is nothing to write that was not there before.
-            (None, Event::Mail(entry)) => {
-                state.mail.queued(entry.seq);
-                return;
-            }
-            (Some(packet), Event::ContactStatus(..)) => self.enqueue(&mut state, packet),
-            (None, Event::ContactStatus(..)) => {}
-        }
-        self.advance(&mut state);
-    }
 }
 
 #[cfg(test)]

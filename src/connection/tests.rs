@@ -5,7 +5,8 @@ mod kept;
 
 use super::*;
 use crate::accounts::Accounts;
-use crate::domain::{Email, Login, Message, Reply, Status, UnixMillis};
+use crate::domain::{AccountId, Email, Event, Login, Message, Reply, Status, UnixMillis};
+use crate::sessions::Dismissal;
 use crate::store::{Committed, Draft, NewAccount, Options, Store};
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -253,4 +254,24 @@ async fn one_whose_session_has_begun_is_no_stranger_any_more() {
     // It was picked a moment before that.
     assert!(!strangers::end_stranger(&scene.connection, End::MadeRoom));
     assert!(scene.connection.lock().end.is_none());
+}
+
+/// Between the log-in and the moment in which the connection takes it up.
+#[tokio::test]
+async fn a_session_that_was_ended_before_its_connection_had_it_ends_when_it_has() {
+    let mut scene = Scene::new().await;
+    let sessions = Arc::clone(&scene.connection.shared.core.sessions);
+    scene.connection.begin_answer().unwrap();
+    let subscriber: Arc<Connection> = Arc::clone(&scene.connection);
+    let session = sessions.sign_in(scene.ann, login("ann"), subscriber).unwrap();
+    assert_eq!(sessions.dismiss(scene.ann, None, Dismissal::Disabled).sessions(), 1);
+    assert!(scene.connection.lock().end.is_none(), "it has no session yet");
+    let reply = Reply::LoggedIn(session.key);
+    scene.connection.end_answer(Outcome { reply, session: SessionChange::Begin(session, Seq(0)) });
+    assert!(matches!(scene.connection.lock().end.as_deref(), Some(End::Dismissed(Dismissal::Disabled))));
+    // One that nobody ended goes on.
+    let mut other = Scene::new().await;
+    other.log_in(Seq(0));
+    assert!(other.connection.lock().end.is_none());
+    assert_eq!((other.read().await[0], scene.read().await[0]), (1, 1));
 }

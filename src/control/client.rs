@@ -63,12 +63,6 @@ pub enum ClientError {
     Refused(Refused),
 }
 
-impl From<Refused> for ClientError {
-    fn from(refused: Refused) -> Self {
-        Self::Refused(refused)
-    }
-}
-
 impl ClientError {
     /// What the shell is told.
     #[must_use]

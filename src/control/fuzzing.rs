@@ -68,9 +68,14 @@ fn desk(orders: mpsc::Sender<Order>) -> (Rc<Desk>, TempDir) {
 }
 
 async fn carry_out(refuse: bool, mut orders: mpsc::Receiver<Order>) {
-    while let Some(Order { task: Task::Reload(answer), .. }) = orders.recv().await {
-        let outcome = if refuse { Err(vec!["it is refused".to_owned()]) } else { Ok(()) };
-        answer.send(outcome).expect("whoever ordered waits");
+    while let Some(Order { task, .. }) = orders.recv().await {
+        match task {
+            Task::Reload(answer) => {
+                let outcome = if refuse { Err(vec!["it is refused".to_owned()]) } else { Ok(()) };
+                answer.send(outcome).expect("whoever ordered waits");
+            }
+            Task::SetLogLevel(_, answer) => answer.send(()).expect("whoever ordered waits"),
+        }
     }
 }
 

@@ -4,9 +4,9 @@
 //! Started as root, it becomes the daemon's user first, for good: the state directory is that user's, and whoever
 //! controls a directory decides what root finds in it. The database's lock keeps a daemon from starting meanwhile.
 
-use super::interface::Refused;
+use super::audit::Audit;
 use super::methods::{self, Answered, Parts, Streamed};
-use super::{Caller, Desk};
+use super::{Caller, ClientError, Desk};
 use crate::accounts::Accounts;
 use crate::config::{self, Faults, Live, Sources, Synchronous};
 use crate::domain::exit::Exit;
@@ -84,8 +84,11 @@ impl Local {
         let wanted = Wanted { user: settings.process.user.clone(), group: settings.process.group.clone() };
         privileges::drop_to(&privileges::plan(&wanted, &directory)?)?;
         // Where there is no journal, standard error gets what matters.
-        let level = if journal::is_there() { LevelFilter::INFO } else { LevelFilter::WARN };
-        let format = if journal::is_there() { journal::Format::Journal } else { journal::Format::Text };
+        let (format, level) = if journal::is_there() {
+            (journal::Format::Journal, LevelFilter::INFO)
+        } else {
+            (journal::Format::Text, LevelFilter::WARN)
+        };
         let _ = journal::start(format, level);
         let options = Options {
             directory,
@@ -105,20 +108,26 @@ impl Local {
     }
 
     /// Does what the daemon would do.
-    pub(super) fn call<M: Answered>(&self, parameters: M::Parameters) -> Result<M::Reply, Refused> {
-        let change = M::change(&parameters);
+    ///
+    /// # Errors
+    /// [`ClientError::Refused`].
+    pub(super) fn call<M: Answered>(&self, parameters: M::Parameters) -> Result<M::Reply, ClientError> {
+        let audit = Audit::of(self.caller, M::NAME, M::change(&parameters));
         let outcome = self.runtime.block_on(M::answer(&self.desk, self.caller, parameters));
-        methods::audit::<M>(self.caller, change, outcome.as_ref().err());
-        outcome
+        audit.over(&outcome);
+        outcome.map_err(ClientError::Refused)
     }
 
-    /// The same, where the answer comes in parts.
-    pub(super) fn stream<M: Streamed, E: From<Refused>>(
+    /// The same, where the answer comes in parts: `part` sees each, the last one too, and says whether to go on.
+    ///
+    /// # Errors
+    /// As above; and those of `part`.
+    pub(super) fn stream<M: Streamed, E: From<ClientError>>(
         &self,
         parameters: M::Parameters,
         mut part: impl FnMut(M::Reply) -> Result<bool, E>,
     ) -> Result<(), E> {
-        let change = M::change(&parameters);
+        let audit = Audit::of(self.caller, M::NAME, M::change(&parameters));
         self.runtime.block_on(async {
             let (sender, mut receiver) = mpsc::channel(1);
             let mut answer = std::pin::pin!(M::answer(&self.desk, self.caller, parameters, Parts::to(sender)));
@@ -133,12 +142,14 @@ impl Local {
                     outcome = &mut answer => break outcome,
                 }
             };
-            methods::audit::<M>(self.caller, change, outcome.as_ref().err());
-            // The last parts may still be on their way.
+            audit.over(&outcome);
+            // One may still be on its way.
             while let Ok(value) = receiver.try_recv() {
-                part(methods::from_value(value))?;
+                if !part(methods::from_value(value))? {
+                    return Ok(());
+                }
             }
-            part(outcome?).map(drop)
+            part(outcome.map_err(ClientError::Refused)?).map(drop)
         })
     }
 }

@@ -14,6 +14,7 @@
 //!
 //! Must not be here: clients' connections and protocols, SQL, the configuration's files.
 
+mod audit;
 mod caller;
 mod client;
 pub mod commands;

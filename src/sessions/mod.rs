@@ -4,11 +4,19 @@
 //! change from none to one or back is put where [`Sessions::next_change`] takes it out: one at a time, so that an
 //! account's "online" and "offline" are told in the order in which they happened, and folded when they cancel out.
 //!
+//! Whoever looks from outside lists sessions (`held.rs`) and ends them (`dismissal.rs`); connections end their own.
+//!
 //! Errors: only the operating system's random source can fail, see [`Sessions::sign_in`].
 //!
 //! Must not be here: passwords, SQL, bytes of a protocol, sockets. A connection is seen as a [`Subscriber`].
 //!
 //! Locks: the one here is held for look-ups only, never while a subscriber is told something.
+
+mod dismissal;
+mod held;
+
+pub use dismissal::{Dismissal, Dismissed};
+pub use held::Held;
 
 use crate::domain::{AccountId, AccountMap, Event, Login, Peer, SessionKey, Status};
 use std::collections::hash_map::Entry;
@@ -31,56 +39,12 @@ pub trait Subscriber: Send + Sync {
     fn settle(&self);
 
     /// The session ends for a reason that is not its peer's, and its connection with it: mail that was not taken stays in
-    /// the mailbox. A connection that has not that session (any more) ignores it.
+    /// the mailbox. A connection that has not that session (any more) ignores it; one that has yet to take it up asks
+    /// [`Sessions::dismissal`] then.
     fn dismiss(&self, key: SessionKey, why: Dismissal);
 
     /// Where the session is held from.
     fn peer(&self) -> Peer;
-}
-
-/// Why a session is ended from outside.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Dismissal {
-    /// An administrator ended it.
-    #[error("an administrator ended the session")]
-    Killed,
-    /// The account is disabled.
-    #[error("the account was disabled")]
-    Disabled,
-    /// The account has another password.
-    #[error("the account's password was changed")]
-    PasswordChanged,
-    /// The account is erased.
-    #[error("the account was erased")]
-    Erased,
-}
-
-/// Sessions that were told to end.
-#[derive(Debug)]
-pub struct Dismissed {
-    account: AccountId,
-    keys: Vec<SessionKey>,
-}
-
-impl Dismissed {
-    /// How many they are.
-    #[must_use]
-    pub fn sessions(&self) -> usize {
-        self.keys.len()
-    }
-}
-
-/// A session as an administrator sees it: without its key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// Whose.
-    pub account: AccountId,
-    /// Their login.
-    pub login: Login,
-    /// What it is called; of this process, and never given again.
-    pub number: u64,
-    /// Where it is held from.
-    pub peer: Peer,
 }
 
 /// A session, as its connection keeps it.
@@ -160,6 +124,8 @@ struct Online {
 struct One {
     key: SessionKey,
     number: u64,
+    /// It was told to end.
+    dismissed: Option<Dismissal>,
     subscriber: Arc<dyn Subscriber>,
 }
 
@@ -199,7 +165,7 @@ impl Sessions {
             told: Status::Offline,
             in_changed: false,
         });
-        online.sessions.push(One { key, number, subscriber });
+        online.sessions.push(One { key, number, dismissed: None, subscriber });
         self.note_change(&mut state, account);
         Ok(Session { account, login, key })
     }
@@ -216,7 +182,7 @@ impl Sessions {
         state.sessions += 1;
         let number = state.sessions;
         let online = state.online.entry(session.account).or_insert_with(|| Online::told_before(session.login.clone()));
-        online.sessions.push(One { key: session.key, number, subscriber });
+        online.sessions.push(One { key: session.key, number, dismissed: None, subscriber });
         Ok(())
     }
 
@@ -368,73 +334,6 @@ impl Sessions {
         first.into_iter().chain(others)
     }
 
-    /// Ends all sessions of an account, or all but one. Each is over when its connection has heard of it, which may be a
-    /// moment later: [`Sessions::gone`] waits for that.
-    pub fn dismiss(&self, account: AccountId, but: Option<SessionKey>, why: Dismissal) -> Dismissed {
-        self.dismiss_those(account, |one| Some(one.key) != but, why)
-    }
-
-    /// Ends one session, by its number; none, if there is none.
-    pub fn dismiss_one(&self, number: u64, why: Dismissal) -> Dismissed {
-        let account = {
-            let state = self.lock();
-            let holder = state.online.iter().find(|(_, online)| online.sessions.iter().any(|one| one.number == number));
-            holder.map_or(AccountId(0), |(account, _)| *account)
-        };
-        self.dismiss_those(account, |one| one.number == number, why)
-    }
-
-    fn dismiss_those(&self, account: AccountId, which: impl Fn(&One) -> bool, why: Dismissal) -> Dismissed {
-        let those: Vec<_> = {
-            let state = self.lock();
-            let sessions = state.online.get(&account).map(|online| online.sessions.as_slice()).unwrap_or_default();
-            sessions.iter().filter(|one| which(one)).map(|one| (one.key, Arc::clone(&one.subscriber))).collect()
-        };
-        for (key, subscriber) in &those {
-            subscriber.dismiss(*key, why);
-        }
-        Dismissed { account, keys: those.into_iter().map(|(key, _)| key).collect() }
-    }
-
-    /// Waits until these sessions are over, and whoever has to be told has been.
-    pub async fn gone(&self, dismissed: &Dismissed) {
-        loop {
-            let left = self.left.notified();
-            let mut left = std::pin::pin!(left);
-            left.as_mut().enable();
-            if !dismissed.keys.iter().any(|key| self.lock().keys.contains(key)) {
-                break;
-            }
-            left.await;
-        }
-        self.told(dismissed.account).await;
-    }
-
-    /// All sessions, by login and number; those of one account, if it is asked for.
-    #[must_use]
-    pub fn list(&self, account: Option<AccountId>) -> Vec<Held> {
-        let mut all: Vec<_> = {
-            let state = self.lock();
-            let those = state.online.iter().filter(|(holder, _)| account.is_none_or(|account| account == **holder));
-            those
-                .flat_map(|(account, online)| {
-                    online
-                        .sessions
-                        .iter()
-                        .map(|one| (*account, online.login.clone(), one.number, Arc::clone(&one.subscriber)))
-                })
-                .collect()
-        };
-        all.sort_unstable_by(|(_, login, number, _), (_, other, than, _)| (login, number).cmp(&(other, than)));
-        let held = |(account, login, number, subscriber): (AccountId, Login, u64, Arc<dyn Subscriber>)| Held {
-            account,
-            login,
-            number,
-            peer: subscriber.peer(),
-        };
-        all.into_iter().map(held).collect()
-    }
-
     /// How many accounts are online.
     #[must_use]
     pub fn accounts_online(&self) -> usize {
@@ -455,162 +354,4 @@ fn new_key(taken: &mut HashSet<SessionKey>) -> Result<SessionKey, getrandom::Err
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[derive(Default)]
-    struct Told(Mutex<Vec<Event>>, Mutex<Vec<(SessionKey, Dismissal)>>);
-
-    impl Subscriber for Told {
-        fn notify(&self, _: AccountId, event: &Event) {
-            self.0.lock().unwrap().push(event.clone());
-        }
-
-        fn expect(&self, _: AccountId) {}
-
-        fn settle(&self) {}
-
-        fn dismiss(&self, key: SessionKey, why: Dismissal) {
-            self.1.lock().unwrap().push((key, why));
-        }
-
-        fn peer(&self) -> Peer {
-            Peer::Unix { user: 7 }
-        }
-    }
-
-    const ANN: AccountId = AccountId(1);
-
-    fn sign_in(sessions: &Sessions) -> (Session, Arc<Told>) {
-        let told = Arc::new(Told::default());
-        let session = sessions.sign_in(ANN, Login::parse("ann").unwrap(), Arc::<Told>::clone(&told)).unwrap();
-        (session, told)
-    }
-
-    #[test]
-    fn the_first_session_brings_an_account_online_and_the_end_of_the_last_takes_it_offline() {
-        let sessions = Sessions::default();
-        let (first, _) = sign_in(&sessions);
-        assert_eq!(sessions.take_change().unwrap().status, Status::Online);
-        let (second, _) = sign_in(&sessions);
-        assert_eq!(sessions.take_change(), None);
-        sessions.sign_out(&first);
-        assert_eq!(sessions.take_change(), None);
-        assert_eq!(sessions.status(ANN), Status::Online);
-        sessions.sign_out(&second);
-        assert_eq!(sessions.take_change().unwrap().status, Status::Offline);
-        assert_eq!(sessions.status(ANN), Status::Offline);
-        assert!(sessions.lock().online.is_empty() && sessions.lock().keys.is_empty());
-    }
-
-    #[test]
-    fn what_cancels_out_before_it_is_told_is_not_told() {
-        let sessions = Sessions::default();
-        let (first, _) = sign_in(&sessions);
-        assert_eq!(sessions.take_change().unwrap().status, Status::Online);
-        sessions.sign_out(&first);
-        let (second, _) = sign_in(&sessions);
-        assert_eq!(sessions.take_change(), None);
-        sessions.sign_out(&second);
-        sessions.sign_out(&second);
-        assert_eq!(sessions.take_change().unwrap().status, Status::Offline);
-        assert_eq!(sessions.take_change(), None);
-    }
-
-    #[test]
-    fn a_change_is_told_when_the_next_one_is_asked_for() {
-        let sessions = Sessions::default();
-        assert!(!sessions.lock().is_untold(ANN));
-        let (session, _) = sign_in(&sessions);
-        assert!(sessions.lock().is_untold(ANN));
-        sessions.take_change().unwrap();
-        assert!(sessions.lock().is_untold(ANN));
-        assert_eq!(sessions.take_change(), None);
-        assert!(!sessions.lock().is_untold(ANN));
-        sessions.sign_out(&session);
-        sessions.take_change().unwrap();
-        assert!(sessions.lock().is_untold(ANN) && !sessions.lock().is_untold(AccountId(2)));
-    }
-
-    #[test]
-    fn a_session_of_a_process_before_goes_on_and_nobody_is_told() {
-        let sessions = Sessions::default();
-        let session =
-            Session { account: ANN, login: Login::parse("ann").unwrap(), key: SessionKey::new([1, 2, 3, 4]).unwrap() };
-        sessions.resume(&session, Arc::new(Told::default())).unwrap();
-        assert_eq!(sessions.resume(&session, Arc::new(Told::default())), Err(KeyTaken));
-        // Another of hers did not go on; she is online all the same.
-        sessions.was_online(ANN, session.login.clone());
-        assert_eq!(sessions.take_change(), None);
-        assert_eq!(sessions.status(ANN), Status::Online);
-        sessions.sign_out(&session);
-        assert_eq!(sessions.take_change().unwrap().status, Status::Offline);
-    }
-
-    #[test]
-    fn who_was_online_and_is_not_any_more_is_told_so() {
-        let sessions = Sessions::default();
-        sessions.was_online(ANN, Login::parse("ann").unwrap());
-        assert_eq!(sessions.take_change().unwrap().status, Status::Offline);
-        assert_eq!(sessions.take_change(), None);
-        assert!(sessions.lock().online.is_empty());
-    }
-
-    #[test]
-    fn every_session_of_an_account_is_told() {
-        let sessions = Sessions::default();
-        let ((_, first), (_, second)) = (sign_in(&sessions), sign_in(&sessions));
-        let event = Event::ContactStatus(Login::parse("bob").unwrap(), Status::Online);
-        sessions.notify(ANN, &event);
-        sessions.notify(AccountId(2), &event);
-        assert_eq!(*first.0.lock().unwrap(), std::slice::from_ref(&event));
-        assert_eq!(*second.0.lock().unwrap(), [event]);
-    }
-
-    #[test]
-    fn all_sessions_of_many_accounts_are_told_and_no_others() {
-        let sessions = Sessions::default();
-        let sign_in = |account: i64| {
-            let told = Arc::new(Told::default());
-            let login = Login::parse(&format!("person{account}")).unwrap();
-            sessions.sign_in(AccountId(account), login, Arc::<Told>::clone(&told)).unwrap();
-            told
-        };
-        let told = [1, 2, 2].map(sign_in);
-        let other = sign_in(3);
-        let event = Event::ContactStatus(Login::parse("bob").unwrap(), Status::Online);
-        sessions.notify_all(&[AccountId(2), AccountId(4), AccountId(1)], &event);
-        for told in told {
-            assert_eq!(*told.0.lock().unwrap(), std::slice::from_ref(&event));
-        }
-        assert_eq!(*other.0.lock().unwrap(), []);
-    }
-
-    #[test]
-    fn those_sessions_are_ended_that_are_meant_and_no_others() {
-        let sessions = Sessions::default();
-        let ((_, first), (kept, second)) = (sign_in(&sessions), sign_in(&sessions));
-        let other = sessions
-            .sign_in(AccountId(2), Login::parse("bob").unwrap(), Arc::<Told>::clone(&Arc::new(Told::default())))
-            .unwrap();
-        assert_eq!(sessions.dismiss(ANN, Some(kept.key), Dismissal::PasswordChanged).sessions(), 1);
-        assert_eq!(first.1.lock().unwrap().len(), 1);
-        assert_eq!(*second.1.lock().unwrap(), []);
-        let numbers: Vec<_> =
-            sessions.list(None).into_iter().map(|held| (held.login.to_string(), held.number)).collect();
-        assert_eq!(numbers, [("ann".to_owned(), 1), ("ann".to_owned(), 2), ("bob".to_owned(), 3)]);
-        assert_eq!(sessions.list(Some(other.account)).len(), 1);
-        assert_eq!(sessions.dismiss_one(2, Dismissal::Killed).sessions(), 1);
-        assert_eq!(sessions.dismiss_one(4, Dismissal::Killed).sessions(), 0);
-        assert_eq!(*second.1.lock().unwrap(), [(kept.key, Dismissal::Killed)]);
-    }
-
-    #[test]
-    fn keys_are_unique_and_hold_no_separator() {
-        let mut taken = HashSet::new();
-        for _ in 0..10_000 {
-            assert!(!new_key(&mut taken).unwrap().bytes().contains(&b'\r'));
-        }
-        assert_eq!(taken.len(), 10_000);
-    }
-}
+mod tests;

@@ -336,7 +336,7 @@ impl Store {
         }
     }
 
-    /// Erases an account for good: docs/administration.md says what goes and what stays. Its sessions are to be ended before,
+    /// Erases an account for good: `erasure.rs` says what goes and what stays. Its sessions are to be ended before,
     /// and its contacts told. When this returns, all of it is gone; should it be dropped or fail, or the process end, then
     /// the account is closed or as it was, and [`Store::go_on_erasing`] does the rest. False: there is none of that number.
     ///
@@ -426,10 +426,10 @@ impl Drop for WakeWhenDropped<'_> {
     }
 }
 
-#[cfg(test)]
-mod tests;
-
 /// The cursor of a mailbox that is not written, and its end that is not filed.
 fn tails(cursors: &Cursors, unfiled: &Unfiled, account: AccountId) -> (Seq, Seq) {
     (cursors.get(account).unwrap_or_default(), unfiled.head(account).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

@@ -67,7 +67,7 @@ impl Hands {
     pub(super) fn call<M: Answered>(&mut self, parameters: M::Parameters) -> Result<M::Reply, ClientError> {
         match self {
             Self::Daemon(client) => client.call::<M>(&parameters),
-            Self::Ours(local) => local.call::<M>(parameters).map_err(ClientError::Refused),
+            Self::Ours(local) => local.call::<M>(parameters),
         }
     }
 
@@ -75,24 +75,11 @@ impl Hands {
     pub(super) fn stream<M: Streamed, E: From<ClientError>>(
         &mut self,
         parameters: M::Parameters,
-        mut part: impl FnMut(M::Reply) -> Result<bool, E>,
+        part: impl FnMut(M::Reply) -> Result<bool, E>,
     ) -> Result<(), E> {
         match self {
             Self::Daemon(client) => client.stream::<M, E>(&parameters, part),
-            Self::Ours(local) => {
-                let mut failed = None;
-                let done = local.stream::<M, ClientError>(parameters, |reply| match part(reply) {
-                    Ok(on) => Ok(on),
-                    Err(error) => {
-                        failed = Some(error);
-                        Ok(false)
-                    }
-                });
-                match failed {
-                    Some(error) => Err(error),
-                    None => done.map_err(E::from),
-                }
-            }
+            Self::Ours(local) => local.stream::<M, E>(parameters, part),
         }
     }
 }

@@ -56,9 +56,7 @@ impl Answered for KillSessions {
         match those {
             Those { login: None, number: Some(number) } => {
                 let dismissed = desk.core.sessions.dismiss_one(number, Dismissal::Killed);
-                if dismissed.sessions() == 0 {
-                    return Err(Refused::NoSuchSession { number });
-                }
+                let dismissed = dismissed.ok_or(Refused::NoSuchSession { number })?;
                 desk.core.sessions.gone(&dismissed).await;
                 Ok(Killed { sessions: 1 })
             }

@@ -7,18 +7,18 @@
 //! Errors: a [`Refused`], which the caller is told. What is nobody's business but the journal's goes there.
 //!
 //! Must not be here: sockets, what is printed. A method that changes something says what in [`Method::change`], and that
-//! is in the journal with whoever ordered it, done or refused, with `AUDIT=1`.
+//! is in the journal with whoever ordered it, done, refused or cut off, with `AUDIT=1`.
 
 pub(super) mod add_contact;
 pub(super) mod add_user;
 pub(super) mod create_invite;
 pub(super) mod get_configuration;
+pub(super) mod get_password_policy;
 pub(super) mod kill_sessions;
 pub(super) mod list_contacts;
 pub(super) mod list_invites;
 pub(super) mod list_sessions;
 pub(super) mod list_users;
-pub(super) mod password_policy;
 pub(super) mod reload;
 pub(super) mod revoke_invite;
 pub(super) mod send_message;
@@ -27,6 +27,7 @@ pub(super) mod set_log_level;
 pub(super) mod set_password;
 pub(super) mod show_user;
 
+use super::audit::Audit;
 use super::interface::{NAME, Refused};
 use super::service::{Called, Fault};
 use super::{Caller, Desk};
@@ -127,37 +128,26 @@ pub(super) struct Nothing {}
 
 async fn once<M: Answered>(desk: &Rc<Desk>, caller: Caller, call: &Called) -> Result<Answer, Fault> {
     let parameters = call.parameters::<M::Parameters>()?;
-    let change = M::change(&parameters);
+    let audit = Audit::of(caller, M::NAME, M::change(&parameters));
     let outcome = M::answer(desk, caller, parameters).await;
-    audit::<M>(caller, change, outcome.as_ref().err());
+    audit.over(&outcome);
     Ok(Answer::One(value(&outcome?)))
 }
 
 async fn streamed<M: Streamed>(desk: &Rc<Desk>, caller: Caller, call: &Called) -> Result<Answer, Fault> {
     let parameters = call.parameters::<M::Parameters>()?;
-    let change = M::change(&parameters);
+    let audit = Audit::of(caller, M::NAME, M::change(&parameters));
     let (sender, parts) = mpsc::channel(PARTS);
     let (tell, outcome) = oneshot::channel();
     let desk = Rc::clone(desk);
     let mut work = JoinSet::new();
     work.spawn_local(async move {
         let done = M::answer(&desk, caller, parameters, Parts::to(sender)).await;
-        audit::<M>(caller, change, done.as_ref().err());
+        audit.over(&done);
         // Who has gone is not told.
         let _ = tell.send(done.map(|reply| value(&reply)));
     });
     Ok(Answer::Many(Long { parts, outcome, _work: work }))
-}
-
-/// The record of what was ordered, by whom, and what became of it.
-pub(super) fn audit<M: Method>(caller: Caller, change: Option<String>, refused: Option<&Refused>) {
-    let Some(change) = change else { return };
-    match refused {
-        None => tracing::info!(audit = 1, peer = %caller, request = M::NAME, "ordered and done: {change}"),
-        Some(refused) => {
-            tracing::warn!(audit = 1, peer = %caller, request = M::NAME, error = refused.words(), "ordered and refused: {change}");
-        }
-    }
 }
 
 fn describe<M: Method>(more: bool) -> idl::Method<'static> {
@@ -207,7 +197,7 @@ methods! {
     streamed list_users::ListUsers,
     once show_user::ShowUser,
     once add_user::AddUser,
-    once password_policy::GetPasswordPolicy,
+    once get_password_policy::GetPasswordPolicy,
     once set_password::SetPassword,
     once set_disabled::SetDisabled,
     streamed list_sessions::ListSessions,

@@ -69,6 +69,9 @@ def a_reload_is_ordered_by_root_and_by_the_group_and_by_nobody_else(machine):
     machine.must("useradd ann && useradd --groups messengerd-admin bob")
     ran = machine.run("setpriv --reuid=ann --regid=ann --init-groups messengerctl reload")
     assert ran.code == 77 and "not permitted" in ran.err, ran
+    ann = machine.must("id -u ann").strip()
+    eventually("her refusal in the journal, with AUDIT=1", lambda: "messengerctl refused" in machine.must(
+        f"journalctl --quiet --output=cat _COMM=messengerctl _UID={ann} AUDIT=1"))
     ran = machine.run("setpriv --reuid=bob --regid=bob --init-groups messengerctl reload")
     assert ran.code == 0 and ran.out + ran.err == "", ran
 
