@@ -10,6 +10,8 @@
 //! Must not be here: what only makes fuzzing pass.
 
 use crate::{client, config, control, domain, handlers, handover, host, protocol, store};
+#[cfg(fuzzing)]
+use std::time::{Duration, Instant};
 
 /// Takes bytes, and panics where a claim does not hold.
 pub type Target = fn(&[u8]);
@@ -46,6 +48,28 @@ fn people(bytes: &[u8]) {
 #[must_use]
 pub fn target(name: &str) -> Target {
     TARGETS.iter().find(|(its, _)| *its == name).expect("a target of that name").1
+}
+
+/// Plays the target of that name, and waits until the threads that it began have ended: all that they had is given back
+/// then, or lost for good, which the sanitiser tells.
+///
+/// # Panics
+/// Where a claim does not hold, and when a thread goes on.
+#[cfg(fuzzing)]
+pub fn fuzz(name: &str, bytes: &[u8]) {
+    let before = threads();
+    target(name)(bytes);
+    let deadline = Instant::now() + Duration::from_secs(10);
+    while threads() > before {
+        assert!(Instant::now() < deadline, "a thread goes on");
+        std::thread::yield_now();
+    }
+}
+
+/// How many this process has (`/proc/self/task`).
+#[cfg(fuzzing)]
+fn threads() -> usize {
+    std::fs::read_dir("/proc/self/task").expect("there is /proc").count()
 }
 
 /// Bytes as choices, one after the other.

@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| messengerd::fuzzing::target("client_packets")(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| messengerd::fuzzing::fuzz("client_packets", bytes));

@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| messengerd::fuzzing::target("client_sanitise")(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| messengerd::fuzzing::fuzz("client_sanitise", bytes));

@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| messengerd::fuzzing::target("config")(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| messengerd::fuzzing::fuzz("config", bytes));

@@ -1,2 +1,2 @@
 #![no_main]
-libfuzzer_sys::fuzz_target!(|bytes: &[u8]| messengerd::fuzzing::target("handover_roll")(bytes));
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| messengerd::fuzzing::fuzz("handover_roll", bytes));
