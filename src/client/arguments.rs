@@ -73,6 +73,12 @@ pub(super) enum Command {
         /// Their login
         name: String,
     },
+    /// Take somebody off your contact list
+    Remove {
+        /// Their login
+        #[arg(add = ArgValueCandidates::new(names::candidates))]
+        name: String,
+    },
     /// Send a message: the rest of the line, else standard input
     Send {
         /// To whom

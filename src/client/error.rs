@@ -105,7 +105,7 @@ fn session_exit(error: &SessionError) -> Exit {
             LogInRefusal::WrongPassword | LogInRefusal::Disabled => Exit::NoPermission,
             LogInRefusal::TryLater => Exit::TryLater,
         },
-        SessionError::Nobody(_) => Exit::NoUser,
+        SessionError::Nobody(_) | SessionError::NoContact(_) => Exit::NoUser,
     }
 }
 

@@ -104,6 +104,14 @@ fn perform(given: &Given, command: Command) -> Result<(), ClientError> {
             names::keep(&contacts);
             print(&format!("{name} is on your contact list, and {}\n", status_word(status)))
         }
+        Command::Remove { name } => {
+            let name = parse_login(&name)?;
+            let mut session = person(given)?.enter()?;
+            let outcome = session.remove(&name).and_then(|()| session.contacts());
+            session.leave();
+            names::keep(&outcome?);
+            print(&format!("{name} is off your contact list\n"))
+        }
         Command::Send { name, text } => send(given, &name, &text),
         Command::Chat { name } => {
             let name = parse_login(&name)?;

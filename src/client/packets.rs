@@ -11,6 +11,7 @@
 //!   else anybody could write a text that holds "a message of somebody else", at the place where a segment ends.
 
 use crate::domain::SessionKey;
+use crate::protocol::classic::kind;
 use crate::protocol::classic::packet::{NoPacket, Packet, decode};
 use std::mem;
 use std::time::Duration;
@@ -101,9 +102,10 @@ impl Packets {
     }
 }
 
-/// Whether bytes may be the beginning of a packet: the types are control characters that no text has.
+/// Whether bytes may be the beginning of a packet: the types are control characters that no text has; or they are some
+/// that a text may have, with a flag behind them that is none of its.
 fn begins_packet(bytes: &[u8]) -> bool {
-    matches!(bytes.first(), Some(0..=5))
+    matches!(bytes, [0..=5, ..] | [kind::REMOVE_CONTACT, 0..=5, ..])
 }
 
 /// The packets of one read.
@@ -132,7 +134,7 @@ fn own_length(bytes: &[u8]) -> Option<usize> {
             }
             Some(length)
         }
-        [0 | 1 | 3 | 4, _, ..] => Some(2),
+        [0 | 1 | 3 | 4 | kind::REMOVE_CONTACT, _, ..] => Some(2),
         [5, ..] => status_end(bytes, 1),
         _ => None,
     }
@@ -218,7 +220,7 @@ mod tests {
         let key = SessionKey::new([2, 2, 2, 2]).unwrap();
         let bob = Login::parse("bob").unwrap();
         let read =
-            b"\x01\x00\r\x02\x02\x02\x02\x05bob\r\x01\x03\x00\rbob\r\x01\x04\x00\r\x00\x04\x01\x00\x00\x02bob\rhi";
+            b"\x01\x00\r\x02\x02\x02\x02\x05bob\r\x01\x03\x00\rbob\r\x01\x04\x00\r\x00\x04\x01\x07\x00\x00\x00\x02bob\rhi";
         assert_eq!(
             packets().read(read),
             Ok(vec![
@@ -227,6 +229,7 @@ mod tests {
                 Packet::Reply(Reply::Contacts(vec![(bob, Status::Online)])),
                 Packet::Reply(Reply::ContactAdded(Status::Offline)),
                 Packet::Reply(Reply::UnknownContact),
+                Packet::Reply(Reply::ContactRemoved),
                 Packet::Reply(Reply::SignedUp),
                 message("hi"),
             ])

@@ -57,6 +57,9 @@ pub(super) enum SessionError {
     /// Nobody to add.
     #[error("nobody has the login {0}")]
     Nobody(Login),
+    /// Nobody to remove.
+    #[error("{0} was not on your contact list")]
+    NoContact(Login),
 }
 
 fn sign_up_words(refusal: SignUpRefusal) -> &'static str {
@@ -157,6 +160,18 @@ impl<A: Arrivals> Session<A> {
         match self.ask(&Request::AddContact { login: login.as_str().to_owned() })? {
             Reply::ContactAdded(status) => Ok(status),
             Reply::UnknownContact => Err(SessionError::Nobody(login.clone())),
+            _ => Err(SessionError::OtherReply),
+        }
+    }
+
+    /// Takes somebody off the contact list.
+    ///
+    /// # Errors
+    /// [`SessionError::NoContact`] when they were not on it.
+    pub(super) fn remove(&mut self, login: &Login) -> Result<(), SessionError> {
+        match self.ask(&Request::RemoveContact { login: login.as_str().to_owned() })? {
+            Reply::ContactRemoved => Ok(()),
+            Reply::NoSuchContact => Err(SessionError::NoContact(login.clone())),
             _ => Err(SessionError::OtherReply),
         }
     }

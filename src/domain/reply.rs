@@ -21,6 +21,10 @@ pub enum Reply {
     ContactAdded(Status),
     /// Nobody has that login.
     UnknownContact,
+    /// Off the list now.
+    ContactRemoved,
+    /// They were not on the list.
+    NoSuchContact,
     /// The message is committed, or there was nobody to commit it for. Classic has no packet for it.
     MessageTaken,
 }

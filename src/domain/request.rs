@@ -31,6 +31,11 @@ pub enum Request {
         /// Whom, unchecked.
         login: String,
     },
+    /// Take somebody off the session's contact list.
+    RemoveContact {
+        /// Whom, unchecked.
+        login: String,
+    },
     /// Write to somebody.
     SendMessage {
         /// To whom, unchecked.

@@ -214,6 +214,11 @@ impl House {
                 let added = contact.map(|contact| Reply::ContactAdded(status(&self.online(), contact)));
                 assert_eq!(reply, added.unwrap_or(Reply::UnknownContact));
             }
+            (Request::RemoveContact { login }, Some(session)) => {
+                let login = Login::parse(&login).ok();
+                let removed = login.is_some_and(|login| self.both.model.remove_contact(session.account, &login));
+                assert_eq!(reply, if removed { Reply::ContactRemoved } else { Reply::NoSuchContact });
+            }
             (Request::SendMessage { recipient, text }, Some(session)) => {
                 assert_eq!(reply, Reply::MessageTaken);
                 let committed = self.both.committed.try_recv().unwrap_or_default();

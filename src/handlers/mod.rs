@@ -15,6 +15,7 @@ pub(crate) mod fuzzing;
 mod get_contacts;
 mod log_in;
 mod log_out;
+mod remove_contact;
 mod send_message;
 mod sign_up;
 
@@ -128,6 +129,7 @@ pub fn needs(request: &Request) -> (&'static str, Needs) {
         Request::LogOut => ("log-out", Needs::Session),
         Request::GetContacts => ("get-contacts", Needs::Session),
         Request::AddContact { .. } => ("add-contact", Needs::Session),
+        Request::RemoveContact { .. } => ("remove-contact", Needs::Session),
         Request::SendMessage { .. } => ("message", Needs::Session),
     }
 }
@@ -160,6 +162,9 @@ pub async fn handle(
         (Request::GetContacts, Some(session)) => Box::pin(get_contacts::handle(core, session)).await,
         (Request::AddContact { login }, Some(session)) => {
             Box::pin(add_contact::handle(core, caller, session, &login)).await
+        }
+        (Request::RemoveContact { login }, Some(session)) => {
+            Box::pin(remove_contact::handle(core, session, &login)).await
         }
         (Request::SendMessage { recipient, text }, Some(session)) => {
             send_message::handle(core, caller, session, &recipient, text).await

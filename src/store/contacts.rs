@@ -40,6 +40,15 @@ pub(super) fn add(
     Ok(Ok(contact))
 }
 
+/// False: they were not on the list.
+pub(super) fn remove(db: &Connection, owner: AccountId, login: &Login) -> rusqlite::Result<bool> {
+    let Some(contact) = accounts::id(db, login)? else { return Ok(false) };
+    let removed = db
+        .prepare_cached("DELETE FROM contacts WHERE owner = ?1 AND contact = ?2")?
+        .execute(params![owner.0, contact.0])?;
+    Ok(removed > 0)
+}
+
 pub(super) fn list(db: &Connection, owner: AccountId) -> rusqlite::Result<Vec<(AccountId, Login)>> {
     let mut statement = db.prepare_cached(
         "SELECT contact, login FROM contacts JOIN accounts ON accounts.id = contact WHERE owner = ?1 AND erased_at IS NULL",

@@ -242,6 +242,14 @@ impl Store {
         self.writer.write(move |batch| contacts::add(batch, owner, &login, max)).await
     }
 
+    /// Takes the account of a login off somebody's contact list. False: it was not there.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn remove_contact(&self, owner: AccountId, login: Login) -> Result<bool, StoreError> {
+        self.writer.write(move |batch| contacts::remove(batch.db, owner, &login)).await
+    }
+
     /// Somebody's contact list, by login.
     ///
     /// # Errors

@@ -102,6 +102,10 @@ pub(crate) enum Step {
         owner: usize,
         login: usize,
     },
+    RemoveContact {
+        owner: usize,
+        login: usize,
+    },
     /// From an account, or from none; to a login that somebody has or nobody, and perhaps to oneself.
     AddMessage {
         sender: Option<usize>,
@@ -181,6 +185,11 @@ impl Model {
         contact
     }
 
+    /// Whether they were on the list.
+    pub(crate) fn remove_contact(&mut self, owner: AccountId, login: &Login) -> bool {
+        self.with_login(login).is_some_and(|contact| self.contacts.remove(&(owner, contact.id)))
+    }
+
     pub(crate) fn has_contact(&self, owner: AccountId, contact: AccountId) -> bool {
         self.contacts.contains(&(owner, contact))
     }
@@ -253,6 +262,13 @@ impl Both {
                     let login = self::login(LOGINS[login]);
                     let added = self.store.add_contact(owner.id, login.clone(), usize::MAX).await.unwrap();
                     assert_eq!(added.ok(), self.model.add_contact(owner.id, &login));
+                }
+            }
+            Step::RemoveContact { owner, login } => {
+                if let Some(owner) = self.model.chosen(owner) {
+                    let login = self::login(LOGINS[login]);
+                    let removed = self.store.remove_contact(owner.id, login.clone()).await.unwrap();
+                    assert_eq!(removed, self.model.remove_contact(owner.id, &login));
                 }
             }
             Step::AddMessage { sender: None, recipient, text } => self.add_message_of_nobody(recipient, &text).await,

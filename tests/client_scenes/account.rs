@@ -187,6 +187,26 @@ fn somebody_is_added() {
 }
 
 #[test]
+fn somebody_is_removed() {
+    let (home, stage) = (Home::new(), Stage::new());
+    let messenger = Running::start(home.ann(&stage.address(), &["remove", "Bob"]));
+    let mut peer = stage.accept_ann();
+    peer.expect(&[b"\x07", KEY, b"\rbob"]);
+    peer.send(&[b"\x07\x00"]);
+    peer.expect_contacts_request();
+    peer.send(&[b"\x03\x01"]);
+    peer.expect_leaving();
+    assert_eq!(messenger.end(), (0, "bob is off your contact list\n".to_owned(), String::new()));
+
+    let messenger = Running::start(home.ann(&stage.address(), &["remove", "bob"]));
+    let mut peer = stage.accept_ann();
+    peer.expect(&[b"\x07", KEY, b"\rbob"]);
+    peer.send(&[b"\x07\x01"]);
+    peer.expect_leaving();
+    assert_eq!(messenger.end(), (67, String::new(), "messenger: bob was not on your contact list\n".to_owned()));
+}
+
+#[test]
 fn a_unix_socket_will_do() {
     let home = Home::new();
     let path = home.path("classic.sock");

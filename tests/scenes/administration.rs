@@ -241,6 +241,11 @@ fn contact_lists_are_made_for_people_who_find_them_when_they_log_in() {
     assert_eq!(ann.contacts(), b"\x03\x00\rbob\r\x01");
     assert_eq!(done(&server.scratch, &["contacts", "list", "ann"]), "LOGIN  STATUS\nbob    online\n");
     assert_eq!(ctl(&server.scratch, &["contacts", "add", "ann", "nobody"]).0, Some(67));
+    let remove = ["contacts", "remove", "ann", "bob"];
+    assert_eq!(done(&server.scratch, &remove), "ann no longer has bob as a contact\n");
+    assert_eq!(ann.contacts(), [3, 1]);
+    assert_eq!(done(&server.scratch, &remove), "ann does not have bob as a contact\n");
+    assert_eq!(ctl(&server.scratch, &["contacts", "remove", "ann", "nobody"]).0, Some(67));
 }
 
 #[test]

@@ -20,6 +20,7 @@ mod faults_of_the_original;
 mod floods;
 mod keeping;
 mod limits;
+mod living_together;
 mod logging;
 mod messages;
 mod model;

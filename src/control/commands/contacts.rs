@@ -5,6 +5,7 @@ use super::{print, print_json};
 use crate::control::ClientError;
 use crate::control::methods::add_contact::{AddContact, Pair};
 use crate::control::methods::list_contacts::ListContacts;
+use crate::control::methods::remove_contact::RemoveContact;
 use crate::control::methods::show_user::Whose;
 use crate::terminal::table::Table;
 
@@ -25,6 +26,18 @@ pub enum Command {
     },
     /// Put somebody on somebody's list
     Add {
+        /// Whose list
+        #[arg(add = super::names::logins())]
+        login: String,
+        /// Whom
+        #[arg(add = super::names::logins())]
+        contact: String,
+        /// Whom to ask.
+        #[command(flatten)]
+        house: House,
+    },
+    /// Take somebody off somebody's list
+    Remove {
         /// Whose list
         #[arg(add = super::names::logins())]
         login: String,
@@ -62,6 +75,12 @@ pub(super) fn run(command: Command) -> Result<(), ClientError> {
             let pair = Pair { login: login.clone(), contact: contact.clone() };
             house.open()?.call::<AddContact>(pair)?;
             print(&format!("{login} has {contact} as a contact\n"))
+        }
+        Command::Remove { login, contact, house } => {
+            let pair = Pair { login: login.clone(), contact: contact.clone() };
+            let before =
+                if house.open()?.call::<RemoveContact>(pair)?.removed { "no longer has" } else { "does not have" };
+            print(&format!("{login} {before} {contact} as a contact\n"))
         }
     }
 }

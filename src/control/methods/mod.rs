@@ -20,6 +20,7 @@ pub(super) mod list_invites;
 pub(super) mod list_sessions;
 pub(super) mod list_users;
 pub(super) mod reload;
+pub(super) mod remove_contact;
 pub(super) mod revoke_invite;
 pub(super) mod send_message;
 pub(super) mod set_disabled;
@@ -207,5 +208,6 @@ methods! {
     once revoke_invite::RevokeInvite,
     streamed list_contacts::ListContacts,
     once add_contact::AddContact,
+    once remove_contact::RemoveContact,
     streamed send_message::SendMessage,
 }

@@ -28,6 +28,8 @@ pub(crate) mod kind {
     pub(crate) const GET_CONTACTS: u8 = 0x03;
     pub(crate) const ADD_CONTACT: u8 = 0x04;
     pub(crate) const MESSAGE: u8 = 0x06;
+    /// This and those behind it are ours: the original has none of them, and its clients never send them.
+    pub(crate) const REMOVE_CONTACT: u8 = 0x07;
 
     /// Type bytes of what the server sends unasked.
     pub(crate) const PUSHED_MESSAGE: u8 = 0x02;

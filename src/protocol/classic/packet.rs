@@ -38,6 +38,8 @@ pub fn encode_reply(reply: &Reply) -> Option<Bytes> {
             Some(Bytes::copy_from_slice(&[kind::ADD_CONTACT, DONE, SEPARATOR, status_byte(*status)]))
         }
         Reply::UnknownContact => flagged(kind::ADD_CONTACT, 1),
+        Reply::ContactRemoved => flagged(kind::REMOVE_CONTACT, DONE),
+        Reply::NoSuchContact => flagged(kind::REMOVE_CONTACT, 1),
         Reply::LoggedOut | Reply::MessageTaken => None,
     }
 }
@@ -148,6 +150,8 @@ pub fn decode(packet: &[u8]) -> Result<Packet, NoPacket> {
         (kind::GET_CONTACTS, [DONE, rest @ ..]) => Reply::Contacts(contacts(rest)?),
         (kind::ADD_CONTACT, [1]) => Reply::UnknownContact,
         (kind::ADD_CONTACT, [DONE, SEPARATOR, status]) => Reply::ContactAdded(status_of(*status)?),
+        (kind::REMOVE_CONTACT, [DONE]) => Reply::ContactRemoved,
+        (kind::REMOVE_CONTACT, [1]) => Reply::NoSuchContact,
         (kind::PUSHED_MESSAGE, _) => {
             let (sender, text) = pushed_fields(rest)?;
             return Ok(Packet::Message { sender, text: String::from_utf8_lossy(text).into_owned() });
@@ -214,6 +218,8 @@ mod tests {
             prop::collection::vec((login(), status()), 0..5).prop_map(Reply::Contacts),
             status().prop_map(Reply::ContactAdded),
             Just(Reply::UnknownContact),
+            Just(Reply::ContactRemoved),
+            Just(Reply::NoSuchContact),
         ]
     }
 

@@ -64,6 +64,10 @@ pub fn decode(packet: &[u8]) -> Result<Decoded, Fault> {
             let (key, login) = keyed_field(rest).ok_or(short)??;
             (Some(key), Request::AddContact { login: text(login) })
         }
+        kind::REMOVE_CONTACT => {
+            let (key, login) = keyed_field(rest).ok_or(short)??;
+            (Some(key), Request::RemoveContact { login: text(login) })
+        }
         kind::MESSAGE => {
             let (key, rest) = keyed_field(rest).ok_or(short)??;
             let (recipient, body) = field(rest).ok_or(short)?;
@@ -86,7 +90,7 @@ pub fn encode(request: &Request, key: Option<SessionKey>) -> Zeroizing<Vec<u8>> 
         Request::SignUp { email, login, password } => email.len() + login.len() + password.expose().len(),
         Request::LogIn { login, password } => login.len() + password.expose().len(),
         Request::LogOut | Request::GetContacts => 0,
-        Request::AddContact { login } => login.len(),
+        Request::AddContact { login } | Request::RemoveContact { login } => login.len(),
         Request::SendMessage { recipient, text } => recipient.len() + text.0.len(),
     };
     let mut packet = Zeroizing::new(Vec::with_capacity(1 + SessionKey::LEN + 2 + fields));
@@ -109,6 +113,11 @@ pub fn encode(request: &Request, key: Option<SessionKey>) -> Zeroizing<Vec<u8>> 
         Request::GetContacts => start(kind::GET_CONTACTS),
         Request::AddContact { login } => {
             start(kind::ADD_CONTACT);
+            packet.push(SEPARATOR);
+            join(&mut packet, &[login]);
+        }
+        Request::RemoveContact { login } => {
+            start(kind::REMOVE_CONTACT);
             packet.push(SEPARATOR);
             join(&mut packet, &[login]);
         }
@@ -213,6 +222,8 @@ mod tests {
             (b"\x04\x01\x02\x03\x04", Fault::Short(4)),
             (b"\x04\x01\x02\x03\x04bob", Fault::Short(4)),
             (b"\x06\x01\x02\x03\x04\rbob", Fault::Short(6)),
+            (b"\x07\x01\x02\x03\x04", Fault::Short(7)),
+            (b"\x07\x01\x02\x03\x04bob", Fault::Short(7)),
             (b"\x06\x01\r\x03\x04\rbob\rhi", Fault::NoKey),
         ] {
             assert_eq!(decode(packet), Err(fault), "{packet:?}");
@@ -235,6 +246,7 @@ mod tests {
             Just(Request::LogOut),
             Just(Request::GetContacts),
             any::<String>().prop_map(|login| Request::AddContact { login }),
+            any::<String>().prop_map(|login| Request::RemoveContact { login }),
             (field_text(), any::<String>())
                 .prop_map(|(recipient, text)| Request::SendMessage { recipient, text: Text(text.into()) }),
         ]

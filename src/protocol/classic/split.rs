@@ -24,8 +24,8 @@ pub fn may_be_cut(burst: usize) -> bool {
 
 /// How many of these bytes are the first request: all of them, unless the session's own key shows where it ends.
 ///
-/// Log-out and get contacts end behind the key. A message or a login to add ends where the next request of this
-/// session begins: with its type, the key, and what must follow there.
+/// Log-out and get contacts end behind the key. All others, whose last field may hold anything, end where the next request
+/// of this session begins: with its type, the key, and what must follow there.
 #[must_use]
 pub fn first_request(bytes: &[u8], key: Option<SessionKey>) -> usize {
     let Some(key) = key else { return bytes.len() };
@@ -67,7 +67,7 @@ fn is_seam(bytes: &[u8], bare: usize, key: [u8; SessionKey::LEN]) -> bool {
     match &bytes[bare..] {
         // Behind a log-out, a log-in or sign-up may follow, which carry no key.
         [] | [kind::SIGN_UP | kind::LOG_IN, ..] => bare > 0,
-        [kind::ADD_CONTACT | kind::MESSAGE, rest @ ..] => {
+        [kind::ADD_CONTACT | kind::MESSAGE | kind::REMOVE_CONTACT, rest @ ..] => {
             rest.strip_prefix(&key).is_some_and(|rest| rest.first() == Some(&SEPARATOR))
         }
         _ => false,
@@ -101,6 +101,7 @@ mod tests {
         prop_oneof![
             Just(Request::GetContacts),
             "[a-z]{1,9}".prop_map(|login| Request::AddContact { login }),
+            "[a-z]{1,9}".prop_map(|login| Request::RemoveContact { login }),
             ("[a-z]{1,9}", "[^\u{6}]{0,40}")
                 .prop_map(|(recipient, text)| Request::SendMessage { recipient, text: Text(text.into()) }),
         ]
