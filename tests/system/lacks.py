@@ -1,6 +1,7 @@
 """What a kernel may lack. A scene that can't be played for want of one of these says so by its name here, and that is no
 failure, not even in CI; that it can't be played for any other reason is one there."""
 import ctypes
+import pathlib
 
 # landlock_create_ruleset(2) has this number on every architecture; the flag asks for the ABI's version.
 SYS_LANDLOCK_CREATE_RULESET, LANDLOCK_CREATE_RULESET_VERSION = 444, 1
@@ -29,10 +30,17 @@ def _firewalls_for_units(machine):
     return machine.run(sends.format("--property=IPAddressDeny=any")).code != 0
 
 
+def _memory_groups(machine):
+    divided = pathlib.Path("/sys/fs/cgroup/memory/memory.limit_in_bytes").exists()
+    return divided or machine.show("messengerd.service", "MemoryCurrent").isdigit()
+
+
 KERNEL_MAY_LACK = {
     "Landlock": _landlock,
     # CONFIG_CGROUP_BPF, and a unified cgroup hierarchy.
     "firewalls for units (IPAddressDeny=)": _firewalls_for_units,
+    # CONFIG_MEMCG, and a hierarchy that gives it to containers, or is divided.
+    "control groups for memory": _memory_groups,
 }
 
 

@@ -59,9 +59,14 @@ class Person:
 
 def log_in(machine, login, address=("127.0.0.1", 54321)):
     """A classic connection that is logged in, held open by the scene."""
+    return log_in_with_key(machine, login, address)[0]
+
+
+def log_in_with_key(machine, login, address=("127.0.0.1", 54321)):
+    """The same, and the session's key, for who asks something on it."""
     connection = machine.connect(address)
     connection.sendall(b"\x01" + login.encode() + b"\r" + PASSWORD.encode())
     # Done, and the key: seven bytes. What comes behind them is for the scene to read.
     answer = connection.recv(7, socket.MSG_WAITALL)
     assert len(answer) == 7 and answer.startswith(b"\x01\x00\r"), answer
-    return connection
+    return connection, answer[3:]

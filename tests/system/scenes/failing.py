@@ -6,8 +6,9 @@ import pathlib
 import sqlite3
 import threading
 
+import memory
 from machine import eventually
-from people import Person, log_in
+from people import Person, log_in, log_in_with_key
 
 PTRACE_SEIZE, PTRACE_INTERRUPT = 0x4206, 0x4207
 WALL = 0x40000000
@@ -46,6 +47,31 @@ def a_daemon_that_was_killed_is_back_within_a_second(machine):
     assert min(away)[0] < 1000, away
     # The first part is what the unit asks for.
     assert all(until_started >= 200 for _, until_started, _ in away), away
+
+
+def when_its_memory_is_used_up_the_kernel_ends_it_and_the_next_goes_on_with_the_connections(machine):
+    ann, bob = Person(machine, "ann").signs_up(), Person(machine, "bob").signs_up()
+    ann.must("--login", "ann", "add", "bob")
+    of_bob = log_in(machine, "bob")
+    of_ann, key = log_in_with_key(machine, "ann")
+    with of_ann, of_bob:
+        # A daemon that has hashed nothing yet: the memory for the first hash is what it won't get.
+        machine.must("systemctl restart messengerd.service")
+        before = machine.show("messengerd.service", "MainPID")
+        with memory.at_most(machine, "messengerd.service", 6 << 20) as kills, machine.connect() as stranger:
+            stranger.sendall(b"\x01ann\rno password of hers")
+            eventually("the kernel ends it", lambda: kills() == 1)
+            eventually("a new daemon", lambda: machine.show("messengerd.service", "MainPID") not in ("0", before)
+                       and machine.show("messengerd.service", "ActiveState") == "active")
+        assert machine.show("messengerd.service", "NRestarts") == "1"
+        # Whoever was connected still is, and is somebody.
+        of_ann.sendall(b"\x06" + key + b"\rbob\rafter the kill")
+        assert of_bob.recv(4096) == b"\x02ann\rafter the kill"
+        of_ann.sendall(b"\x03" + key)
+        answer = of_ann.recv(4096)
+        assert answer == b"\x03\x00\rbob\r\x01", answer
+    # And the unit asks for such an end.
+    assert machine.show("messengerd.service", "MemoryMax") == str(1 << 30)
 
 
 @contextlib.contextmanager
