@@ -5,7 +5,7 @@
 use super::hashing::{self, Parameters};
 use super::{Accounts, now};
 use crate::domain::{AccountId, Email, Login, Password, Secret};
-use crate::store::{NewAccount, NotMade, Profile, StoreError};
+use crate::store::{NewAccount, NotMade, StoreError};
 
 /// Why an administrator's order was not carried out.
 #[derive(Debug, thiserror::Error)]
@@ -113,10 +113,10 @@ pub fn hash_password(
     hashing::hash_once(&password, parameters).map_err(|error| not_acceptable(error.to_string()))
 }
 
-/// Whether an account only speaks in the server's name.
+/// Whether an account with this hash only speaks in the server's name.
 #[must_use]
-pub fn is_voice(profile: &Profile) -> bool {
-    profile.password_hash == NOBODYS_HASH
+pub fn is_voice(password_hash: &str) -> bool {
+    password_hash == NOBODYS_HASH
 }
 
 fn check_hash(hash: &str) -> Result<(), AdministrationError> {

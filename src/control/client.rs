@@ -58,6 +58,9 @@ pub enum ClientError {
     /// There is no password.
     #[error("{0}")]
     Password(String),
+    /// What can't be undone was not done: nobody has said yes.
+    #[error("nothing was done: {0}")]
+    NotConfirmed(String),
     /// The daemon would not do it, and says why.
     #[error("{}", .0.words())]
     Refused(Refused),
@@ -74,6 +77,7 @@ impl ClientError {
             Self::Local(error) => error.exit(),
             Self::Output(_) | Self::Input(_) => Exit::Io,
             Self::Password(_) => Exit::Data,
+            Self::NotConfirmed(_) => Exit::Usage,
             Self::UnknownOrder(_) | Self::NotUnderstood { .. } => Exit::Protocol,
             Self::Refused(refused) => match refused {
                 Refused::ReloadRefused { .. } => Exit::Config,

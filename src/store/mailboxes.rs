@@ -168,16 +168,16 @@ impl Draw {
 }
 
 /// One mailbox holds a message no more: an entry of it was deleted. If no other holds it either, the message is deleted as
-/// well. For messages that are filed only, up to [`filing`](super::filing)'s mark: what is not is counted after a crash,
-/// and a number must not be given twice.
-pub(super) fn release(db: &Connection, message: MessageId) -> rusqlite::Result<()> {
+/// well: whether it was. For messages that are filed only, up to [`filing`](super::filing)'s mark: what is not is counted
+/// after a crash, and a number must not be given twice.
+pub(super) fn release(db: &Connection, message: MessageId) -> rusqlite::Result<bool> {
     let deleted = db
         .prepare_cached("DELETE FROM messages WHERE id = ?1 AND (released = 1 OR withheld = 1 OR sender = recipient)")?
         .execute([message])?;
     if deleted == 0 {
         db.prepare_cached("UPDATE messages SET released = 1 WHERE id = ?1")?.execute([message])?;
     }
-    Ok(())
+    Ok(deleted > 0)
 }
 
 /// As SQLite holds it. No mailbox is so long that its end is cut off.

@@ -24,6 +24,7 @@ mod filing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod invites;
+mod letting_go;
 mod mailboxes;
 mod migrations;
 #[cfg(any(test, fuzzing))]
@@ -37,6 +38,7 @@ mod writer;
 
 pub use accounts::{Account, NewAccount, NotMade, Profile};
 pub use contacts::NotAdded;
+pub use erasure::Erasure;
 pub use error::{OpenError, StoreError};
 pub use invites::Invite;
 pub use mailboxes::{Committed, Draft, Page, PageLimits};
@@ -344,61 +346,6 @@ impl Store {
         }
     }
 
-    /// Erases an account for good: `erasure.rs` says what goes and what stays. Its sessions are to be ended before,
-    /// and its contacts told. When this returns, all of it is gone; should it be dropped or fail, or the process end, then
-    /// the account is closed or as it was, and [`Store::go_on_erasing`] does the rest. False: there is none of that number.
-    ///
-    /// # Errors
-    /// When it could not be written.
-    pub async fn erase(&self, account: AccountId, now: UnixMillis) -> Result<bool, StoreError> {
-        let _rest = WakeWhenDropped(&self.erasures);
-        let closed = self.writer.write(move |batch| erasure::close(batch, account, now)).await?;
-        if closed {
-            self.erase_rest(account).await?;
-        }
-        Ok(closed)
-    }
-
-    /// Deletes what is left of accounts whose erasure has begun and was cut short, again and again. Runs until it is
-    /// dropped.
-    pub async fn go_on_erasing(&self) {
-        loop {
-            match self.readers.read(erasure::next).await {
-                Ok(None) => self.erasures.notified().await,
-                Ok(Some(account)) => match self.erase_rest(account).await {
-                    Ok(()) => tracing::info!(account = account.0, "what was left of an erased account is gone"),
-                    Err(StoreError::Stopped) => return,
-                    Err(error) => {
-                        tracing::warn!(account = account.0, error = %error.chain(), "an account is not quite erased yet");
-                        tokio::time::sleep(FILING_RETRY).await;
-                    }
-                },
-                Err(StoreError::Stopped) => return,
-                Err(error) => {
-                    tracing::warn!(error = %error.chain(), "whether an account is not quite erased can't be read");
-                    tokio::time::sleep(FILING_RETRY).await;
-                }
-            }
-        }
-    }
-
-    async fn erase_rest(&self, account: AccountId) -> Result<(), StoreError> {
-        // A round of filing may have begun before the last message came; the next has not.
-        let mut rounds = 0;
-        loop {
-            match self.writer.write(move |batch| erasure::step(batch, account)).await? {
-                erasure::Step::Done => return Ok(()),
-                erasure::Step::More => rounds = 0,
-                // It can't be filed; the writer has said why. Most likely the disk is full.
-                erasure::Step::Unfiled if rounds == 2 => return Err(StoreError::Full),
-                erasure::Step::Unfiled => {
-                    rounds += 1;
-                    self.writer.file().await;
-                }
-            }
-        }
-    }
-
     /// Waits until the writer has gone through its queue and answers: for the watchdog. A full disk or a foreign lock
     /// is an answer: another process would find the same.
     ///
@@ -422,15 +369,6 @@ impl Store {
         self.readers.close().await;
         self.writer.stop().await;
         written
-    }
-}
-
-/// Whatever becomes of an erasure, somebody looks for what is left of it.
-struct WakeWhenDropped<'a>(&'a Notify);
-
-impl Drop for WakeWhenDropped<'_> {
-    fn drop(&mut self) {
-        self.0.notify_one();
     }
 }
 

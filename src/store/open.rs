@@ -101,6 +101,8 @@ pub(super) fn connect(path: &Path, options: &Options) -> Result<Connection, Open
     let set = |db: &Connection| {
         db.pragma_update(None, "synchronous", synchronous)?;
         db.pragma_update(None, "foreign_keys", true)?;
+        // What is deleted is overwritten with zeros; SQLite would leave it in the file until the room is needed.
+        db.pragma_update(None, "secure_delete", true)?;
         // Large sorts and the like: a confined daemon has no /tmp.
         db.pragma_update(None, "temp_store", "MEMORY")?;
         // A database that somebody else may have written can't run code of its own in us.

@@ -7,6 +7,7 @@ use rusqlite::Connection;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 
 /// The log may have so many pages before they are put back.
 const LOG_PAGES: i32 = 1000;
@@ -51,6 +52,25 @@ impl Upkeep {
     pub(super) fn finish(&mut self, db: &mut Connection, unfiled: &Unfiled) {
         let _ = self.filing.finish(db, unfiled);
         self.put_back(db);
+    }
+
+    /// Puts the whole log back and cuts it to nothing, so that no page is left in it as it was: whether it was done. Whoever
+    /// reads in it is in the way, and is not waited for.
+    pub(super) fn empty_log(db: &Connection) -> bool {
+        let empty = || {
+            let patience: i64 = db.pragma_query_value(None, "busy_timeout", |row| row.get(0))?;
+            db.busy_timeout(Duration::ZERO)?;
+            let busy = db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get::<_, bool>(0));
+            db.busy_timeout(Duration::from_millis(patience.unsigned_abs()))?;
+            busy
+        };
+        match empty() {
+            Ok(busy) => !busy,
+            Err(error) => {
+                tracing::warn!(%error, "the log could not be emptied yet");
+                false
+            }
+        }
     }
 
     fn put_back(&mut self, db: &Connection) {

@@ -64,6 +64,8 @@ enum Command {
     Work(Box<dyn Work>),
     /// There is time to file what was committed.
     File(oneshot::Sender<()>),
+    /// Nothing that was overwritten is to be left in the log. Whether that could be done.
+    EmptyLog(oneshot::Sender<bool>),
     Stop(oneshot::Sender<()>),
 }
 
@@ -123,6 +125,12 @@ impl Writer {
         self.command(Command::File).await;
     }
 
+    /// Puts all of the log back into the database and cuts it off, unless somebody reads in it just now: whether it was done.
+    pub(super) async fn empty_log(&self) -> bool {
+        let (caller, done) = oneshot::channel();
+        self.commands.send(Command::EmptyLog(caller)).await.is_ok() && done.await.unwrap_or_default()
+    }
+
     /// Returns when all that was asked before is done and the database is closed.
     pub(super) async fn stop(&self) {
         self.command(Command::Stop).await;
@@ -150,17 +158,21 @@ struct Desk {
 impl Desk {
     fn write_all(mut self, mut queue: mpsc::Receiver<Command>, batch_max: usize) {
         let mut commands = Vec::with_capacity(batch_max);
-        let (mut filing, mut stopping) = (Vec::new(), Vec::new());
+        let (mut filing, mut emptying, mut stopping) = (Vec::new(), Vec::new(), Vec::new());
         while stopping.is_empty() && self.next(&mut queue, &mut commands, batch_max) {
             let mut works = Vec::with_capacity(commands.len());
             for command in commands.drain(..) {
                 match command {
                     Command::Work(work) => works.push(work),
                     Command::File(caller) => filing.push(caller),
+                    Command::EmptyLog(caller) => emptying.push(caller),
                     Command::Stop(caller) => stopping.push(caller),
                 }
             }
             self.commit(works);
+            for caller in emptying.drain(..) {
+                let _ = caller.send(Upkeep::empty_log(&self.db));
+            }
             // Behind the answers: nobody waits for it, but for what comes meanwhile.
             if !filing.is_empty() && !self.upkeep.is_under_way() {
                 self.upkeep.begin_filing(&self.unfiled);

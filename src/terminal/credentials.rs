@@ -28,7 +28,7 @@ pub(crate) enum Source {
 pub(crate) enum CredentialsError {
     /// There is nobody to ask.
     #[error("{0}: there is no terminal to ask on; {1}")]
-    NoTerminal(&'static str, &'static str),
+    NoTerminal(String, &'static str),
     /// The terminal failed, or the person ended the input.
     #[error("no answer on the terminal: {}", super::plain(.0))]
     NoAnswer(io::Error),
@@ -89,9 +89,9 @@ impl Source {
 ///
 /// # Errors
 /// When standard input is no terminal, with `instead` as the way out; or at its end.
-pub(crate) fn question(what: &'static str, instead: &'static str) -> Result<String, CredentialsError> {
+pub(crate) fn question(what: &str, instead: &'static str) -> Result<String, CredentialsError> {
     if !io::stdin().is_terminal() {
-        return Err(CredentialsError::NoTerminal(what, instead));
+        return Err(CredentialsError::NoTerminal(what.to_owned(), instead));
     }
     say(&format!("{what}: "));
     let mut line = String::new();
@@ -106,7 +106,7 @@ fn prompt(words: &str) -> Result<Secret, CredentialsError> {
     match rpassword::prompt_password(words) {
         Ok(text) => Ok(Secret::new(text)),
         Err(error) if error.kind() == ErrorKind::UnexpectedEof => Err(CredentialsError::NoAnswer(error)),
-        Err(_) => Err(CredentialsError::NoTerminal("Password", "give --password-file FILE")),
+        Err(_) => Err(CredentialsError::NoTerminal("Password".to_owned(), "give --password-file FILE")),
     }
 }
 

@@ -1,5 +1,5 @@
-//! What our programs for terminals share: asking for a password, showing what others have written, tables, files that are
-//! one person's business.
+//! What our programs for terminals share: asking for a password, showing what others have written, tables, progress,
+//! files that are one person's business.
 //!
 //! Errors: typed, each with the file. Nobody is left to be told when standard error is gone.
 //!
@@ -7,6 +7,7 @@
 
 pub(crate) mod credentials;
 pub(crate) mod private_file;
+pub(crate) mod progress;
 pub(crate) mod sanitise;
 pub(crate) mod table;
 

@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
 
 /// A daemon that takes orders.
-fn listening(settings: &[&str]) -> Server {
+pub fn listening(settings: &[&str]) -> Server {
     let scratch = Arc::new(Scratch::new());
     let control = format!("listen.control={}", scratch.control().display());
     let setup = Setup::new().on(&scratch).set(&control);
@@ -16,18 +16,18 @@ fn listening(settings: &[&str]) -> Server {
 }
 
 /// What a command has said: its exit code, and both streams.
-type Said = (Option<i32>, String, String);
+pub type Said = (Option<i32>, String, String);
 
 /// `messengerctl`, as an administrator of this daemon calls it, whether or not it runs.
-fn ctl(scratch: &Scratch, words: &[&str]) -> Said {
+pub fn ctl(scratch: &Scratch, words: &[&str]) -> Said {
     said(command(scratch, words).output().unwrap())
 }
 
-fn said(Output { status, stdout, stderr }: Output) -> Said {
+pub fn said(Output { status, stdout, stderr }: Output) -> Said {
     (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
 }
 
-fn command(scratch: &Scratch, words: &[&str]) -> Command {
+pub fn command(scratch: &Scratch, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_messengerctl"));
     command.args(words).arg("--socket").arg(scratch.control()).stdin(Stdio::null()).env("TZ", "UTC");
     let alone = ["session", "log", "reload"].contains(&words[0]);
@@ -39,7 +39,7 @@ fn command(scratch: &Scratch, words: &[&str]) -> Command {
 }
 
 /// It was done, and this was said of it.
-fn done(scratch: &Scratch, words: &[&str]) -> String {
+pub fn done(scratch: &Scratch, words: &[&str]) -> String {
     let (code, out, err) = ctl(scratch, words);
     assert_eq!((code, err.as_str()), (Some(0), ""), "{words:?}: {out}");
     out
@@ -53,7 +53,7 @@ fn password_file(scratch: &Scratch, password: &str) -> String {
     path.display().to_string()
 }
 
-fn add(scratch: &Scratch, login: &str) {
+pub fn add(scratch: &Scratch, login: &str) {
     let file = password_file(scratch, &password(login));
     let email = format!("{login}@example.org");
     done(scratch, &["user", "add", login, "--email", &email, "--password-file", &file]);

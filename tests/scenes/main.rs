@@ -26,6 +26,7 @@ mod messages;
 mod model;
 mod outbox;
 mod presence;
+mod privacy;
 mod privileges;
 mod reload;
 mod sandbox;

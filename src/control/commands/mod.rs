@@ -23,6 +23,7 @@ use super::{Caller, ClientError};
 use crate::config;
 use crate::domain::exit::Exit;
 use crate::host::journal::{self, Chain};
+use crate::terminal::credentials;
 use clap::CommandFactory;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
@@ -126,6 +127,19 @@ fn note_refusal(error: &ClientError) {
 fn print(text: &str) -> Result<(), ClientError> {
     let mut out = io::stdout().lock();
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(ClientError::Output)
+}
+
+/// Asks before something is done that can't be undone.
+///
+/// # Errors
+/// [`ClientError::NotConfirmed`]: the answer was another, or there was nobody to ask.
+fn confirm(what: &str) -> Result<(), ClientError> {
+    let answer = credentials::question(&format!("{what} [y/N]"), "give --yes")
+        .map_err(|error| ClientError::NotConfirmed(error.to_string()))?;
+    if ["y", "yes"].contains(&answer.to_lowercase().as_str()) {
+        return Ok(());
+    }
+    Err(ClientError::NotConfirmed("the answer was not yes".to_owned()))
 }
 
 /// One line of JSON.

@@ -1,10 +1,11 @@
 //! `messengerctl user`: accounts.
 
 use super::door::{Hands, House};
-use super::{day, print, print_json};
+use super::{confirm, day, print, print_json};
 use crate::accounts::{self, Parameters};
 use crate::control::ClientError;
 use crate::control::methods::add_user::{AddUser, NewUser};
+use crate::control::methods::delete_user::DeleteUser;
 use crate::control::methods::get_password_policy::GetPasswordPolicy;
 use crate::control::methods::list_users::{self, ListUsers, User};
 use crate::control::methods::set_disabled::{Disabled, SetDisabled};
@@ -13,6 +14,7 @@ use crate::control::methods::show_user::{ShowUser, Shown, Whose};
 use crate::control::methods::{Nothing, kill_sessions::Killed};
 use crate::domain::Secret;
 use crate::terminal::credentials::Source;
+use crate::terminal::progress::Progress;
 use crate::terminal::table::Table;
 use std::fmt::Write as _;
 use std::path::PathBuf;
@@ -78,6 +80,23 @@ pub enum Command {
         #[command(flatten)]
         house: House,
     },
+    /// Erase an account for good, with all that is kept of it
+    ///
+    /// Its sessions end first, and whoever has it as a contact sees it offline. Then its e-mail address and password, its
+    /// contact list, and its mailbox go. What others have received from it stays with them, under a name that nobody can
+    /// have; its login is given to nobody else. When this returns, all of it is gone from the database and its log; when it
+    /// is interrupted, the daemon goes on with it. docs/privacy.md has the table of what goes and what stays.
+    Delete {
+        /// Whose
+        #[arg(add = super::names::logins())]
+        login: String,
+        /// Without asking
+        #[arg(long)]
+        yes: bool,
+        /// Whom to ask.
+        #[command(flatten)]
+        house: House,
+    },
     /// Allow an account's log-ins again
     Enable {
         /// Whose
@@ -122,6 +141,12 @@ pub(super) fn run(command: Command) -> Result<(), ClientError> {
             let ended = house.open()?.call::<SetDisabled>(Disabled { login: login.clone(), disabled: true })?;
             print(&format!("{login} is disabled{}\n", and_sessions(&ended)))
         }
+        Command::Delete { login, yes, house } => {
+            if !yes {
+                confirm(&format!("Erase {login} for good, with all that is kept of them?"))?;
+            }
+            delete(&house, &login)
+        }
         Command::Enable { login, house } => {
             house.open()?.call::<SetDisabled>(Disabled { login: login.clone(), disabled: false })?;
             print(&format!("{login} is enabled\n"))
@@ -148,6 +173,17 @@ fn hashed(password: &Secret, hands: &mut Hands) -> Result<String, ClientError> {
     };
     let least = usize::try_from(policy.min_length).unwrap_or(usize::MAX);
     accounts::hash_password(password, least, parameters).map_err(|error| ClientError::Password(error.to_string()))
+}
+
+fn delete(house: &House, login: &str) -> Result<(), ClientError> {
+    let (mut sessions, progress) = (0, Progress::of("erasing"));
+    house.open()?.stream::<DeleteUser, ClientError>(Whose { login: login.to_owned() }, |part| {
+        progress.at(part.rows, part.of);
+        sessions = part.sessions;
+        Ok(true)
+    })?;
+    drop(progress);
+    print(&format!("{login} is erased{}\n", and_sessions(&Killed { sessions })))
 }
 
 fn list(house: &House, json: bool) -> Result<(), ClientError> {

@@ -12,6 +12,7 @@
 pub(super) mod add_contact;
 pub(super) mod add_user;
 pub(super) mod create_invite;
+pub(super) mod delete_user;
 pub(super) mod get_configuration;
 pub(super) mod get_password_policy;
 pub(super) mod kill_sessions;
@@ -201,6 +202,7 @@ methods! {
     once get_password_policy::GetPasswordPolicy,
     once set_password::SetPassword,
     once set_disabled::SetDisabled,
+    streamed delete_user::DeleteUser,
     streamed list_sessions::ListSessions,
     once kill_sessions::KillSessions,
     once create_invite::CreateInvite,

@@ -72,8 +72,10 @@ impl Streamed for SendMessage {
             let profiles = desk.core.store.profiles(after, AT_ONCE).await?;
             let last = profiles.len() < AT_ONCE as usize;
             after = profiles.last().map(|profile| profile.login.clone());
-            let people =
-                profiles.into_iter().filter(|profile| !accounts::is_voice(profile)).map(|profile| profile.login);
+            let people = profiles
+                .into_iter()
+                .filter(|profile| !accounts::is_voice(&profile.password_hash))
+                .map(|profile| profile.login);
             messages += write(desk, sender, &name, people, &notice.text).await?;
             if last {
                 return Ok(Sent { messages });

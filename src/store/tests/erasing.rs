@@ -142,28 +142,80 @@ async fn a_crash_between_any_two_steps_is_made_up_for_by_the_next_process() {
         match store.writer.write(move |batch| erasure::step(batch, ann.id)).await.unwrap() {
             Step::Done => break,
             Step::Unfiled => store.writer.file().await,
-            Step::More => {}
+            Step::More(_) => {}
         }
         steps += 1;
     }
     assert!(steps >= 3, "there were several steps: {steps}");
 }
 
+/// Which of these are in the database or in its log.
+fn found_in_files(directory: &Path, words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for file in [FILE, "messengerd.sqlite-wal"] {
+        let bytes = std::fs::read(directory.join(file)).unwrap_or_default();
+        let there = words.iter().filter(|word| memchr::memmem::find(&bytes, word.as_bytes()).is_some());
+        found.extend(there.map(|word| format!("{word} in {file}")));
+    }
+    found
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn what_is_erased_is_not_in_the_file_any_more() {
-    let (directory, store, _committed) = open_new();
-    let (ann, bob) = ann_and_bob(&store).await;
+async fn what_is_erased_is_neither_in_the_database_nor_in_its_log_any_more() {
+    // Nobody is told: the writer would wait for them.
+    let (directory, store, _) = open_new();
+    let mut account = new_account("annabella");
+    account.email = crate::domain::Email::parse("where.ann.lives@example.org").unwrap();
+    account.password_hash = "$argon2id$her first hash".to_owned();
+    let ann = Person { id: store.add_user(account).await.unwrap().unwrap(), login: login("annabella") };
+    let bob = Person::sign_up(&store, "bob").await;
+    store.set_password(ann.login.clone(), "$argon2id$her longer second hash".to_owned()).await.unwrap();
+    befriend(&store, &[&ann, &bob]).await;
     let long = "a long secret of ann, over several pages. ".repeat(500);
     assert!(ann.writes(&store, &ann, &long).await.unwrap());
-    assert!(ann.writes(&store, &ann, "a short secret").await.unwrap());
-    assert!(bob.writes(&store, &bob, "something else").await.unwrap());
-    assert!(store.erase(ann.id, NOW).await.unwrap());
-    store.stop().await.unwrap();
-    let bytes = std::fs::read(directory.path().join(FILE)).unwrap();
-    assert!(memchr::memmem::find(&bytes, b"something else").is_some());
-    for secret in ["long secret of ann", "short secret"] {
-        assert_eq!(memchr::memmem::find(&bytes, secret.as_bytes()), None, "{secret}");
+    for number in 0..300 {
+        // In between each other on the same pages.
+        assert!(ann.writes(&store, &ann, &format!("a short secret {number}")).await.unwrap());
+        assert!(bob.writes(&store, &bob, &format!("something else {number}")).await.unwrap());
     }
+    assert!(store.set_disabled(ann.login.clone(), true).await.unwrap().is_some());
+    let secrets =
+        ["annabella", "where.ann.lives", "her first hash", "second hash", "long secret of ann", "short secret"];
+    assert!(found_in_files(directory.path(), &secrets).len() >= secrets.len());
+    assert!(store.erase(ann.id, NOW).await.unwrap());
+    assert!(bob.writes(&store, &bob, "after it").await.unwrap());
+    // Now, with the store open, and when it was closed.
+    assert_eq!(found_in_files(directory.path(), &secrets), [""; 0]);
+    assert_eq!(bob.mailbox(&store).await.len(), 301);
+    store.stop().await.unwrap();
+    assert_eq!(found_in_files(directory.path(), &secrets), [""; 0]);
+    assert_eq!(found_in_files(directory.path(), &["something else 299"]).len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_reads_in_the_log_keeps_an_erasure_from_being_done_and_nobody_else_waiting() {
+    let (directory, store, _committed) = open_new();
+    let (ann, bob) = ann_and_bob(&store).await;
+    assert!(ann.writes(&store, &ann, "a secret").await.unwrap());
+    let reader = foreign(directory.path());
+    reader.execute_batch("BEGIN").unwrap();
+    assert_eq!(number(&reader, "SELECT count(*) FROM messages"), 1);
+    let erasing = tokio::spawn({
+        let store = store.clone();
+        async move { store.erase(ann.id, NOW).await }
+    });
+    in_time(async {
+        while rows_about(directory.path(), ann.id)[4].1 > 0 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+    assert!(bob.writes(&store, &bob, "meanwhile").await.unwrap());
+    assert!(store.readers.read(erasure::next).await.unwrap().is_some(), "the log still has it");
+    reader.execute_batch("COMMIT").unwrap();
+    assert!(in_time(erasing).await.unwrap().unwrap());
+    assert_nothing_is_left(directory.path(), ann.id);
+    assert_eq!(found_in_files(directory.path(), &["a secret"]), [""; 0]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,127 @@
+//! What is kept of a person, and how it goes: erasure.
+
+use crate::administration::{add, ctl, done, listening};
+use crate::support::{Person, Scratch, Setup, packet, password, until};
+use rusqlite::Connection;
+use std::fs;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+
+/// Which of these are in the database's files, byte for byte.
+fn found_in_files(scratch: &Scratch, words: &[&str]) -> Vec<String> {
+    let mut found = Vec::new();
+    for ending in ["", "-wal"] {
+        let path = format!("{}{ending}", scratch.database().display());
+        let bytes = fs::read(path).unwrap_or_default();
+        let there = words.iter().filter(|word| memchr::memmem::find(&bytes, word.as_bytes()).is_some());
+        found.extend(there.map(|word| format!("{word:?} in the file {ending:?}")));
+    }
+    found
+}
+
+fn number(scratch: &Scratch, query: &str) -> i64 {
+    Connection::open(scratch.database()).unwrap().query_row(query, [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn who_is_erased_is_put_out_told_to_nobody_any_more_and_not_in_the_files() {
+    let server = listening(&[]);
+    let scratch = &server.scratch;
+    let (mut ann, mut bob) = (server.person("annabella"), server.person("bob"));
+    ann.add("bob");
+    bob.add("annabella");
+    ann.write("bob", "what bob keeps");
+    bob.hears("annabella", "what bob keeps");
+    bob.write("annabella", "what bob has written");
+    ann.hears("bob", "what bob has written");
+    ann.write("annabella", "a note to myself");
+    ann.hears("annabella", "a note to myself");
+    let hash: String = Connection::open(scratch.database())
+        .unwrap()
+        .query_row("SELECT password FROM accounts WHERE login = 'annabella'", [], |row| row.get(0))
+        .unwrap();
+    let hers = ["annabella", "annabella@example.org", hash.as_str(), "a note to myself"];
+    assert!(found_in_files(scratch, &hers).len() >= hers.len());
+
+    let (code, _, said) = ctl(scratch, &["user", "delete", "annabella"]);
+    assert_eq!(code, Some(64));
+    assert!(said.contains("nothing was done") && said.contains("--yes"), "{said}");
+    ann.barrier();
+    let said = done(scratch, &["user", "delete", "annabella", "--yes"]);
+    assert_eq!(said, "annabella is erased, and their session has ended\n");
+    assert_eq!(found_in_files(scratch, &hers), [""; 0]);
+
+    ann.peer.closed();
+    bob.sees("annabella", 0);
+    bob.barrier();
+    assert_eq!(bob.contacts(), [3, 1]);
+    bob.write("annabella", "are you there?");
+    bob.barrier();
+    server.peer().ask(&packet(1, &["annabella", &password("annabella")]), &[1, 1]);
+    server.peer().ask(&packet(0, &["other@example.org", "annabella", "a long enough password"]), &[0, 4]);
+    assert_eq!(ctl(scratch, &["user", "show", "annabella"]).0, Some(67));
+    assert_eq!(ctl(scratch, &["user", "delete", "annabella", "--yes"]).0, Some(67));
+    server.logged(r#"ordered and done: erase the account \"annabella\""#);
+    // What bob has stays his.
+    assert_eq!(found_in_files(scratch, &["what bob keeps", "what bob has written"]).len(), 2);
+    let scratch = server.stop();
+    assert_eq!(found_in_files(&scratch, &hers), [""; 0]);
+}
+
+#[test]
+fn an_account_is_erased_while_the_daemon_does_not_run_and_the_servers_own_voice_never() {
+    let server = listening(&[]);
+    server.person("ann").barrier();
+    done(&server.scratch, &["message", "send", "--to", "ann", "welcome"]);
+    let (code, _, said) = ctl(&server.scratch, &["user", "delete", "system", "--yes"]);
+    assert_eq!(code, Some(65));
+    assert!(said.contains("speaks in the server's name"), "{said}");
+    let scratch = server.stop();
+    let (code, out, err) = ctl(&scratch, &["user", "delete", "ann", "--yes"]);
+    assert_eq!((code, out.as_str()), (Some(0), "ann is erased\n"), "{err}");
+    assert!(err.contains("working on the database without messengerd"));
+    let server = Setup::new().on(&scratch).start();
+    server.peer().ask(&packet(1, &["ann", &password("ann")]), &[1, 1]);
+}
+
+/// Puts messages into somebody's own mailbox, many at once, while nobody has the database open.
+fn notes_to_themselves(scratch: &Scratch, login: &str, how_many: i64) {
+    let db = Connection::open(scratch.database()).unwrap();
+    let id = format!("(SELECT id FROM accounts WHERE login = '{login}')");
+    db.execute_batch(&format!(
+        "BEGIN;
+         WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {how_many})
+         INSERT INTO messages (id, sender, recipient, sent_at, text)
+         SELECT (SELECT up_to FROM filing) + n, {id}, {id}, 0, 'a note ' || n FROM numbers;
+         INSERT INTO entries (account, seq, message)
+         SELECT {id}, id - (SELECT up_to FROM filing), id FROM messages WHERE id > (SELECT up_to FROM filing);
+         UPDATE mailboxes SET head = {how_many}, filed = (SELECT max(id) FROM messages) WHERE account = {id};
+         UPDATE filing SET up_to = (SELECT max(id) FROM messages);
+         COMMIT"
+    ))
+    .unwrap();
+}
+
+#[test]
+fn an_erasure_that_the_daemon_was_killed_in_is_gone_on_with_by_the_next() {
+    let server = listening(&[]);
+    add(&server.scratch, "ann");
+    let scratch = server.stop();
+    notes_to_themselves(&scratch, "ann", 20_000);
+    let control = format!("listen.control={}", scratch.control().display());
+    let start = || Setup::new().on(&Arc::clone(&scratch)).set(&control).start();
+    let server = start();
+    let mut door = UnixStream::connect(scratch.control()).unwrap();
+    let call = r#"{"method":"io.messengerd.Control.DeleteUser","more":true,"parameters":{"login":"ann"}}"#;
+    door.write_all(format!("{call}\0").as_bytes()).unwrap();
+    // It has begun.
+    assert!(door.read(&mut [0; 4096]).unwrap() > 0);
+    server.kill();
+    let server = start();
+    server.peer().ask(&packet(1, &["ann", &password("ann")]), &[1, 1]);
+    until("it is gone on with", || (number(&scratch, "SELECT count(*) FROM erasures") == 0).then_some(()));
+    assert_eq!(number(&scratch, "SELECT (SELECT count(*) FROM entries) + (SELECT count(*) FROM messages)"), 0);
+    assert_eq!(found_in_files(&scratch, &["ann@example.org", "a note 19999"]), [""; 0]);
+    Person::sign_up(server.peer(), "bob").barrier();
+}
