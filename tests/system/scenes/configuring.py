@@ -1,8 +1,21 @@
-"""Files under /etc/messengerd, reload, and faults in them."""
+"""Files under /usr/lib/messengerd and /etc/messengerd, reload, and faults in them."""
+import json
+
 from machine import eventually
 from people import Person
 
 FILE = "/etc/messengerd/conf.d/scene.toml"
+
+
+def the_package_lets_in_who_has_an_invite_and_nobody_else(machine):
+    machine.must("systemctl start messengerd.service")
+    # What the daemon goes by is what the files say, those that the package has brought included.
+    assert machine.must("messengerctl config diff") == "the daemon goes by what the files say\n"
+    bob = Person(machine, "bob")
+    assert bob.does("signup", "bob", "--email", "bob@example.org").code == 69
+    code = json.loads(machine.must("messengerctl invite create --json"))["code"]
+    bob.must("signup", "bob", "--email", "bob@example.org", "--invite", code)
+    assert Person(machine, "eve").does("signup", "eve", "--email", "eve@example.org", "--invite", code).code == 69
 
 
 def a_good_configuration_is_in_force_when_the_reload_returns(machine):
