@@ -5,6 +5,7 @@
 
 use divan::Bencher;
 use divan::counter::ItemsCount;
+use messengerd::config::ContactsPolicy;
 use messengerd::domain::Seq;
 use messengerd::store::{Committed, PageLimits, Store};
 use std::path::Path;
@@ -124,7 +125,9 @@ fn add_a_contact(bencher: Bencher, sync_every_commit: bool) {
     let mut pairs = people.iter().flat_map(|owner| people.iter().map(move |contact| (owner, contact))).cycle();
     bencher.counter(ItemsCount::new(1_usize)).with_inputs(|| pairs.next().expect("there are some")).bench_local_values(
         |(owner, contact)| {
-            runtime.block_on(store.add_contact(owner.id, contact.login.clone(), usize::MAX)).expect("it can be written")
+            runtime
+                .block_on(store.add_contact(owner.id, contact.login.clone(), usize::MAX, ContactsPolicy::Open))
+                .expect("it can be written")
         },
     );
     stocked.close();
@@ -147,7 +150,7 @@ fn get_users_with_contact_1000_watchers(bencher: Bencher) {
     let Stocked { runtime, store, people, .. } = &stocked;
     let (star, watchers) = people.split_last().expect("there are some");
     for watcher in watchers {
-        let added = store.add_contact(watcher.id, star.login.clone(), usize::MAX);
+        let added = store.add_contact(watcher.id, star.login.clone(), usize::MAX, ContactsPolicy::Open);
         runtime.block_on(added).expect("it can be written").expect("she is there");
     }
     bencher.counter(ItemsCount::new(WATCHERS)).bench_local(|| {

@@ -123,7 +123,10 @@ fn go(shared: &Arc<Shared>, committed: mpsc::Receiver<Vec<Committed>>, clocks: b
     let room = Arc::clone(shared);
     going.spawn(async move { notifier::deliver(&room.core.sessions, committed).await });
     let room = Arc::clone(shared);
-    going.spawn(async move { notifier::announce(&room.core.sessions, &room.core.store).await });
+    going.spawn(async move {
+        let core = &room.core;
+        notifier::announce(&core.sessions, &core.store, || core.accounts.contacts_policy()).await;
+    });
     if clocks {
         let room = Arc::clone(shared);
         going.spawn(async move { room.core.store.keep_cursors().await });

@@ -14,7 +14,7 @@ mod hashing;
 pub use administration::{AdministrationError, hash_password, is_voice};
 pub use hashing::{HashingError, Parameters};
 
-use crate::config::{self, Live, SignUp};
+use crate::config::{self, ContactsPolicy, Live, SignUp};
 use crate::domain::reply::{LogInRefusal, SignUpRefusal};
 use crate::domain::{AccountId, Email, InviteCode, Login, Password, Peer, Secret, Source, UnixMillis};
 use crate::limits::{Budget, Throttle};
@@ -184,10 +184,16 @@ impl Accounts {
         Ok(Verified(account))
     }
 
-    /// How many contacts one account may have.
+    /// How many contacts one account may have, and how many it may block.
     #[must_use]
     pub fn contacts_max(&self) -> usize {
         self.settings.get().accounts.contacts_max
+    }
+
+    /// Who sees whose status.
+    #[must_use]
+    pub fn contacts_policy(&self) -> ContactsPolicy {
+        self.settings.get().contacts.policy
     }
 
     /// The account with that login and that password.

@@ -79,6 +79,18 @@ pub(super) enum Command {
         #[arg(add = ArgValueCandidates::new(names::candidates))]
         name: String,
     },
+    /// Get no messages of somebody, and be offline to them; they can't tell
+    Block {
+        /// Their login
+        #[arg(add = ArgValueCandidates::new(names::candidates))]
+        name: String,
+    },
+    /// Get messages of somebody again: those that they write from now on
+    Unblock {
+        /// Their login
+        #[arg(add = ArgValueCandidates::new(names::candidates))]
+        name: String,
+    },
     /// Send a message: the rest of the line, else standard input
     Send {
         /// To whom

@@ -98,14 +98,16 @@ fn session_exit(error: &SessionError) -> Exit {
         }
         // Not as when nobody answered: sending it again may bring it twice.
         SessionError::Unconfirmed(_) => Exit::Io,
-        SessionError::Link(_) | SessionError::SignUp(SignUpRefusal::Closed) => Exit::Unavailable,
+        SessionError::Link(_) | SessionError::SignUp(SignUpRefusal::Closed) | SessionError::TooManyBlocked => {
+            Exit::Unavailable
+        }
         SessionError::SignUp(_) => Exit::Data,
         SessionError::LogIn { refusal, .. } => match refusal {
             LogInRefusal::UnknownLogin => Exit::NoUser,
             LogInRefusal::WrongPassword | LogInRefusal::Disabled => Exit::NoPermission,
             LogInRefusal::TryLater => Exit::TryLater,
         },
-        SessionError::Nobody(_) | SessionError::NoContact(_) => Exit::NoUser,
+        SessionError::Nobody(_) | SessionError::NoContact(_) | SessionError::NotBlocked(_) => Exit::NoUser,
     }
 }
 

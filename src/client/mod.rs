@@ -112,6 +112,22 @@ fn perform(given: &Given, command: Command) -> Result<(), ClientError> {
             names::keep(&outcome?);
             print(&format!("{name} is off your contact list\n"))
         }
+        Command::Block { name } => {
+            let name = parse_login(&name)?;
+            let mut session = person(given)?.enter()?;
+            let outcome = session.block(&name);
+            session.leave();
+            outcome?;
+            print(&format!("{name} is blocked, and can't tell\n"))
+        }
+        Command::Unblock { name } => {
+            let name = parse_login(&name)?;
+            let mut session = person(given)?.enter()?;
+            let outcome = session.unblock(&name);
+            session.leave();
+            outcome?;
+            print(&format!("{name} is not blocked any more\n"))
+        }
         Command::Send { name, text } => send(given, &name, &text),
         Command::Chat { name } => {
             let name = parse_login(&name)?;

@@ -105,7 +105,7 @@ impl Packets {
 /// Whether bytes may be the beginning of a packet: the types are control characters that no text has; or they are some
 /// that a text may have, with a flag behind them that is none of its.
 fn begins_packet(bytes: &[u8]) -> bool {
-    matches!(bytes, [0..=5, ..] | [kind::REMOVE_CONTACT, 0..=5, ..])
+    matches!(bytes, [0..=5, ..] | [kind::REMOVE_CONTACT..=kind::UNBLOCK, 0..=5, ..])
 }
 
 /// The packets of one read.
@@ -134,7 +134,7 @@ fn own_length(bytes: &[u8]) -> Option<usize> {
             }
             Some(length)
         }
-        [0 | 1 | 3 | 4 | kind::REMOVE_CONTACT, _, ..] => Some(2),
+        [0 | 1 | 3 | 4 | kind::REMOVE_CONTACT..=kind::UNBLOCK, _, ..] => Some(2),
         [5, ..] => status_end(bytes, 1),
         _ => None,
     }
@@ -148,6 +148,7 @@ fn status_end(bytes: &[u8], start: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::reply::BlockRefusal;
     use crate::domain::{Login, Reply, Status};
     use proptest::prelude::*;
 
@@ -220,7 +221,7 @@ mod tests {
         let key = SessionKey::new([2, 2, 2, 2]).unwrap();
         let bob = Login::parse("bob").unwrap();
         let read =
-            b"\x01\x00\r\x02\x02\x02\x02\x05bob\r\x01\x03\x00\rbob\r\x01\x04\x00\r\x00\x04\x01\x07\x00\x00\x00\x02bob\rhi";
+            b"\x01\x00\r\x02\x02\x02\x02\x05bob\r\x01\x03\x00\rbob\r\x01\x04\x00\r\x00\x04\x01\x07\x00\x08\x02\x00\x00\x02bob\rhi";
         assert_eq!(
             packets().read(read),
             Ok(vec![
@@ -230,6 +231,7 @@ mod tests {
                 Packet::Reply(Reply::ContactAdded(Status::Offline)),
                 Packet::Reply(Reply::UnknownContact),
                 Packet::Reply(Reply::ContactRemoved),
+                Packet::Reply(Reply::BlockRefused(BlockRefusal::TooMany)),
                 Packet::Reply(Reply::SignedUp),
                 message("hi"),
             ])
@@ -239,6 +241,19 @@ mod tests {
     #[test]
     fn nobody_can_write_a_message_of_somebody_else() {
         assert_eq!(packets().read(&bytes("hi\x02celina\rI owe you")), Ok(vec![message("hi\x02celina\rI owe you")]));
+    }
+
+    #[test]
+    fn a_late_segment_that_begins_like_some_of_our_packets_is_text_all_the_same() {
+        for begin in ["\n", "\t", "\nand more", "\t\tand more"] {
+            let mut packets = packets();
+            let (first, late) = ("x".repeat(1000), format!("{begin}{}", "y".repeat(100)));
+            packets.read(&bytes(&first)).unwrap();
+            packets.silence().unwrap();
+            assert_eq!(packets.read(late.as_bytes()), Ok(vec![]));
+            packets.silence().unwrap();
+            assert_eq!(packets.silence(), Ok(vec![message(&format!("{first}{late}"))]));
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! whatever is read must be shown, and everything must be read.
 
 use super::link::{Link, LinkError};
-use crate::domain::reply::{LogInRefusal, SignUpRefusal};
+use crate::domain::reply::{BlockRefusal, LogInRefusal, SignUpRefusal};
 use crate::domain::request::Text;
 use crate::domain::{Email, InviteCode, Login, Reply, Request, Secret, SessionKey, Status};
 use crate::protocol::classic::packet::Packet;
@@ -60,6 +60,12 @@ pub(super) enum SessionError {
     /// Nobody to remove.
     #[error("{0} was not on your contact list")]
     NoContact(Login),
+    /// Nobody to unblock.
+    #[error("{0} was not blocked")]
+    NotBlocked(Login),
+    /// No more.
+    #[error("you block as many as the server allows; unblock somebody")]
+    TooManyBlocked,
 }
 
 fn sign_up_words(refusal: SignUpRefusal) -> &'static str {
@@ -172,6 +178,31 @@ impl<A: Arrivals> Session<A> {
         match self.ask(&Request::RemoveContact { login: login.as_str().to_owned() })? {
             Reply::ContactRemoved => Ok(()),
             Reply::NoSuchContact => Err(SessionError::NoContact(login.clone())),
+            _ => Err(SessionError::OtherReply),
+        }
+    }
+
+    /// Has the server keep all of somebody's messages away, and one's own status from them.
+    ///
+    /// # Errors
+    /// [`SessionError::Nobody`] when there is no such login, or it is one's own.
+    pub(super) fn block(&mut self, login: &Login) -> Result<(), SessionError> {
+        match self.ask(&Request::Block { login: login.as_str().to_owned() })? {
+            Reply::Blocked => Ok(()),
+            Reply::BlockRefused(BlockRefusal::UnknownLogin) => Err(SessionError::Nobody(login.clone())),
+            Reply::BlockRefused(BlockRefusal::TooMany) => Err(SessionError::TooManyBlocked),
+            _ => Err(SessionError::OtherReply),
+        }
+    }
+
+    /// Takes that back.
+    ///
+    /// # Errors
+    /// [`SessionError::NotBlocked`] when they were not.
+    pub(super) fn unblock(&mut self, login: &Login) -> Result<(), SessionError> {
+        match self.ask(&Request::Unblock { login: login.as_str().to_owned() })? {
+            Reply::Unblocked => Ok(()),
+            Reply::WasNotBlocked => Err(SessionError::NotBlocked(login.clone())),
             _ => Err(SessionError::OtherReply),
         }
     }

@@ -37,11 +37,11 @@ mod syntax;
 pub use example::example;
 pub use fault::{Fault, Faults, Problem};
 pub use key::{Key, Section, Taken, keys, restart_only_changes};
-pub use kind::{ListenAddress, LogFormat, LogLevel, Refusal, SignUp, Synchronous};
+pub use kind::{ContactsPolicy, ListenAddress, LogFormat, LogLevel, Refusal, SignUp, Synchronous};
 pub use live::Live;
 pub use loaded::{Entry, Loaded};
 pub use settings::{
-    Accounts, Auth, Classic, Connections, Listen, Log, Process, SECTIONS, Sandbox, Settings, State, Store,
+    Accounts, Auth, Classic, Connections, Contacts, Listen, Log, Process, SECTIONS, Sandbox, Settings, State, Store,
 };
 pub use sources::Sources;
 pub use state_directory::state_directory;

@@ -1,7 +1,7 @@
 //! The keys: one entry each, with all there is to say about it.
 
 use super::define::settings;
-use super::kind::{GIB, KIB, Kind, ListenAddress, LogFormat, LogLevel, MIB, SignUp, Synchronous};
+use super::kind::{ContactsPolicy, GIB, KIB, Kind, ListenAddress, LogFormat, LogLevel, MIB, SignUp, Synchronous};
 use super::kind::{absolute_path, addresses, choice, duration, name, size, switch, whole, whole_seconds};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -123,9 +123,18 @@ settings! {
         /// After this long one more sign-up, from wherever, is tried.
         reload sign_ups_refill: Duration = MINUTE, duration(Duration::ZERO..=DAY);
 
-        /// How many contacts one account may have. Whoever adds one more gets the answer that there is nobody of that
+        /// How many contacts one account may have, and how many it may block. Whoever adds one more gets the answer that there is nobody of that
         /// name: the classic protocol has no other. Those who have more already keep them.
         reload contacts_max: usize = 1_000, whole(0..=1_000_000);
+    }
+
+    /// Who sees whom.
+    contacts: Contacts {
+        /// Whose status somebody sees who has put them on the contact list: with "open" everybody's, with "mutual" that
+        /// of those who have put them on theirs as well; to others they are offline, and can be written to all the same.
+        /// Whoever has blocked somebody is offline to them either way. A change holds for lists that are asked for and for
+        /// whoever comes or goes from then on: who was told of somebody before keeps that until then.
+        reload policy: ContactsPolicy = ContactsPolicy::Open, choice();
     }
 
     /// Passwords and log-ins.

@@ -233,7 +233,10 @@ fn rounds(
     let room = Arc::clone(shared);
     rounds.spawn(async move { notifier::deliver(&room.core.sessions, committed).await });
     let room = Arc::clone(shared);
-    rounds.spawn(async move { notifier::announce(&room.core.sessions, &room.core.store).await });
+    rounds.spawn(async move {
+        let core = &room.core;
+        notifier::announce(&core.sessions, &core.store, || core.accounts.contacts_policy()).await;
+    });
     let room = Arc::clone(shared);
     rounds.spawn(async move { room.core.store.keep_cursors().await });
     let room = Arc::clone(shared);

@@ -25,6 +25,14 @@ pub enum Reply {
     ContactRemoved,
     /// They were not on the list.
     NoSuchContact,
+    /// Blocked now, or before.
+    Blocked,
+    /// Nobody was blocked.
+    BlockRefused(BlockRefusal),
+    /// Not blocked any more.
+    Unblocked,
+    /// They were not blocked.
+    WasNotBlocked,
     /// The message is committed, or there was nobody to commit it for. Classic has no packet for it.
     MessageTaken,
 }
@@ -55,4 +63,13 @@ pub enum LogInRefusal {
     TryLater,
     /// The administrator disabled the account.
     Disabled,
+}
+
+/// Why nobody was blocked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BlockRefusal {
+    /// Nobody else has that login.
+    UnknownLogin,
+    /// The account blocks as many as it may.
+    TooMany,
 }

@@ -36,6 +36,16 @@ pub enum Request {
         /// Whom, unchecked.
         login: String,
     },
+    /// Hear nothing of somebody any more.
+    Block {
+        /// Of whom, unchecked.
+        login: String,
+    },
+    /// Hear of them again.
+    Unblock {
+        /// Of whom, unchecked.
+        login: String,
+    },
     /// Write to somebody.
     SendMessage {
         /// To whom, unchecked.

@@ -1,6 +1,6 @@
 //! Put somebody on the session's contact list. One-way: the other is neither asked nor told.
 
-use super::{Caller, Core, HandlerError, Outcome};
+use super::{Caller, Core, HandlerError, Outcome, Owner};
 use crate::domain::{Login, Reply};
 use crate::sessions::Session;
 use crate::store::NotAdded;
@@ -12,8 +12,8 @@ pub(super) async fn handle(
     login: &str,
 ) -> Result<Outcome, HandlerError> {
     let Ok(login) = Login::parse(login) else { return Ok(Reply::UnknownContact.into()) };
-    let reply = match core.store.add_contact(session.account, login, core.accounts.contacts_max()).await? {
-        Ok(contact) => Reply::ContactAdded(core.sessions.status(contact)),
+    let reply = match core.add_contact(Owner::of(session), login).await? {
+        Ok(added) => Reply::ContactAdded(core.status(added.contact, added.is_seen)),
         Err(NotAdded::Nobody) => Reply::UnknownContact,
         Err(NotAdded::Full) => {
             let (peer, protocol, login) = (caller.peer, caller.protocol, &session.login);

@@ -4,8 +4,8 @@
 
 use super::{Caller, Core, HandlerError, Needs, SessionChange, handle, needs};
 use crate::accounts::Accounts;
-use crate::config::{Live, Settings};
-use crate::domain::reply::{LogInRefusal, SignUpRefusal};
+use crate::config::{ContactsPolicy, Live, Settings};
+use crate::domain::reply::{BlockRefusal, LogInRefusal, SignUpRefusal};
 use crate::domain::{AccountId, Email, Event, Login, Password, Peer, Reply, Request, Secret, SessionKey, Status};
 use crate::fuzzing::Choices;
 use crate::notifier;
@@ -84,6 +84,8 @@ struct House {
     committed: mpsc::Sender<Vec<Committed>>,
     passwords: HashMap<Login, Password>,
     connections: [Connection; CONNECTIONS as usize],
+    /// Whose status was seen by whom before the request, and is seen by whom now, as far as the request changes that.
+    sight: Option<(Login, BTreeSet<AccountId>, BTreeSet<AccountId>)>,
 }
 
 /// Hashing costs little, and nobody is throttled.
@@ -105,7 +107,7 @@ fn start(both: &Both) -> (Core, mpsc::Sender<Vec<Committed>>) {
     let telling = Arc::clone(&sessions);
     tokio::spawn(async move { notifier::deliver(&telling, batches).await });
     let (announcing, reading) = (Arc::clone(&sessions), store.clone());
-    tokio::spawn(async move { notifier::announce(&announcing, &reading).await });
+    tokio::spawn(async move { notifier::announce(&announcing, &reading, || ContactsPolicy::Open).await });
     (Core { accounts, sessions, store }, committed)
 }
 
@@ -113,7 +115,7 @@ impl House {
     fn new() -> Self {
         let both = Both::new();
         let (core, committed) = start(&both);
-        Self { both, core, committed, passwords: HashMap::new(), connections: Default::default() }
+        Self { both, core, committed, passwords: HashMap::new(), connections: Default::default(), sight: None }
     }
 
     /// Messages are filed; or the daemon ends, in order or not, and begins anew.
@@ -205,14 +207,28 @@ impl House {
             (Request::GetContacts, Some(session)) => {
                 let online = self.online();
                 let contacts = self.both.model.contacts(session.account).into_iter();
-                let with_status = contacts.map(|(account, login)| (login, status(&online, account)));
+                let with_status = contacts.map(|(account, login)| (login, self.seen(&session, &online, account)));
                 assert_eq!(reply, Reply::Contacts(with_status.collect()));
             }
             (Request::AddContact { login }, Some(session)) => {
                 let login = Login::parse(&login).ok();
                 let contact = login.and_then(|login| self.both.model.add_contact(session.account, &login));
-                let added = contact.map(|contact| Reply::ContactAdded(status(&self.online(), contact)));
+                let added = contact.map(|contact| Reply::ContactAdded(self.seen(&session, &self.online(), contact)));
                 assert_eq!(reply, added.unwrap_or(Reply::UnknownContact));
+            }
+            (Request::Block { login }, Some(session)) => {
+                let before = self.watchers(&session);
+                let other = Login::parse(&login).ok().and_then(|login| self.both.model.block(session.account, &login));
+                let refused = Reply::BlockRefused(BlockRefusal::UnknownLogin);
+                assert_eq!(reply, other.map_or(refused, |_| Reply::Blocked));
+                self.sight = Some((session.login.clone(), before, self.watchers(&session)));
+            }
+            (Request::Unblock { login }, Some(session)) => {
+                let before = self.watchers(&session);
+                let other =
+                    Login::parse(&login).ok().and_then(|login| self.both.model.unblock(session.account, &login));
+                assert_eq!(reply, other.map_or(Reply::WasNotBlocked, |_| Reply::Unblocked));
+                self.sight = Some((session.login.clone(), before, self.watchers(&session)));
             }
             (Request::RemoveContact { login }, Some(session)) => {
                 let login = Login::parse(&login).ok();
@@ -261,14 +277,26 @@ impl House {
         if right { Ok(person) } else { Err(LogInRefusal::WrongPassword) }
     }
 
+    /// The status of an account, as a session sees it.
+    fn seen(&self, session: &Session, online: &BTreeSet<(AccountId, Login)>, account: AccountId) -> Status {
+        let is_seen = self.both.model.sees(session.account, account, ContactsPolicy::Open);
+        if is_seen && online.iter().any(|(who, _)| *who == account) { Status::Online } else { Status::Offline }
+    }
+
+    /// Who sees the status of a session's account, of those who have a session.
+    fn watchers(&self, session: &Session) -> BTreeSet<AccountId> {
+        let online = self.online().into_iter().map(|(who, _)| who);
+        online.filter(|who| self.both.model.sees(*who, session.account, ContactsPolicy::Open)).collect()
+    }
+
     fn online(&self) -> BTreeSet<(AccountId, Login)> {
         let sessions = self.connections.iter().filter_map(|connection| connection.session.as_ref());
         sessions.map(|session| (session.account, session.login.clone())).collect()
     }
 
     /// Each session hears of the mail in its mailbox, and who of its contacts came or went; and of nothing else.
-    async fn hear(&self, before: &BTreeSet<(AccountId, Login)>, committed: Vec<Committed>) {
-        let now = self.online();
+    async fn hear(&mut self, before: &BTreeSet<(AccountId, Login)>, committed: Vec<Committed>) {
+        let (now, sight) = (self.online(), self.sight.take());
         let came = now.difference(before).map(|who| (who, Status::Online));
         let changes: Vec<_> = came.chain(before.difference(&now).map(|who| (who, Status::Offline))).collect();
         if !committed.is_empty() {
@@ -286,13 +314,15 @@ impl House {
             };
             let mail = committed.iter().filter(|committed| committed.account == *account);
             let mail = mail.map(|committed| Event::Mail(committed.entry.clone()));
-            let watched = changes.iter().filter(|((who, _), _)| self.both.model.has_contact(*account, *who));
-            let statuses = watched.map(|((_, login), status)| Event::ContactStatus(login.clone(), *status));
+            let sees = |who: AccountId| self.both.model.sees(*account, who, ContactsPolicy::Open);
+            let watched = changes.iter().filter(|((who, _), _)| sees(*who));
+            let shown = sight.iter().filter_map(|(login, before, now)| {
+                let status = if now.contains(account) { Status::Online } else { Status::Offline };
+                (before.contains(account) != now.contains(account)).then_some((login, status))
+            });
+            let statuses = watched.map(|((_, login), status)| (login, *status)).chain(shown);
+            let statuses = statuses.map(|(login, status)| Event::ContactStatus(login.clone(), status));
             assert_eq!(heard, mail.chain(statuses).map(|event| (*account, event)).collect::<Vec<_>>());
         }
     }
-}
-
-fn status(online: &BTreeSet<(AccountId, Login)>, account: AccountId) -> Status {
-    if online.iter().any(|(who, _)| *who == account) { Status::Online } else { Status::Offline }
 }

@@ -10,14 +10,19 @@
 //! only the store knows in which order messages were committed.
 
 mod add_contact;
+mod block;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod get_contacts;
+mod lists;
 mod log_in;
 mod log_out;
 mod remove_contact;
 mod send_message;
 mod sign_up;
+mod unblock;
+
+pub use lists::Owner;
 
 use crate::accounts::{AccountError, Accounts, HashingError};
 use crate::domain::{Peer, Reply, Request, Seq, SessionKey};
@@ -130,6 +135,8 @@ pub fn needs(request: &Request) -> (&'static str, Needs) {
         Request::GetContacts => ("get-contacts", Needs::Session),
         Request::AddContact { .. } => ("add-contact", Needs::Session),
         Request::RemoveContact { .. } => ("remove-contact", Needs::Session),
+        Request::Block { .. } => ("block", Needs::Session),
+        Request::Unblock { .. } => ("unblock", Needs::Session),
         Request::SendMessage { .. } => ("message", Needs::Session),
     }
 }
@@ -166,6 +173,8 @@ pub async fn handle(
         (Request::RemoveContact { login }, Some(session)) => {
             Box::pin(remove_contact::handle(core, session, &login)).await
         }
+        (Request::Block { login }, Some(session)) => Box::pin(block::handle(core, caller, session, &login)).await,
+        (Request::Unblock { login }, Some(session)) => Box::pin(unblock::handle(core, session, &login)).await,
         (Request::SendMessage { recipient, text }, Some(session)) => {
             send_message::handle(core, caller, session, &recipient, text).await
         }

@@ -10,6 +10,7 @@
 //!
 //! Must not be here: decisions about who may do what, bytes, sockets.
 
+use crate::config::ContactsPolicy;
 use crate::domain::Event;
 use crate::sessions::Sessions;
 use crate::store::{Committed, Store};
@@ -29,11 +30,12 @@ pub async fn deliver(sessions: &Sessions, mut committed: mpsc::Receiver<Vec<Comm
     }
 }
 
-/// Tells everybody who has somebody as a contact that they came or went. Runs until dropped.
-pub async fn announce(sessions: &Sessions, store: &Store) {
+/// Tells everybody who sees somebody's status that they came or went. `policy` says what holds when it happens. Runs until
+/// dropped.
+pub async fn announce(sessions: &Sessions, store: &Store, policy: impl Fn() -> ContactsPolicy) {
     loop {
         let change = sessions.next_change().await;
-        match store.get_users_with_contact(change.account).await {
+        match store.watchers(change.account, policy()).await {
             Ok(watchers) => {
                 let event = Event::ContactStatus(change.login, change.status);
                 for some in watchers.chunks(AT_ONCE) {

@@ -14,11 +14,13 @@
 
 mod dismissal;
 mod held;
+mod pairs;
 
 pub use dismissal::{Dismissal, Dismissed};
 pub use held::Held;
 
 use crate::domain::{AccountId, AccountMap, Event, Login, Peer, SessionKey, Status};
+use pairs::Pairs;
 use std::collections::hash_map::Entry;
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -81,6 +83,8 @@ pub struct Sessions {
     changed: Notify,
     /// Somebody has signed out.
     left: Notify,
+    /// What two people see of each other is being changed.
+    pairs: Pairs,
 }
 
 #[derive(Default)]

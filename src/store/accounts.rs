@@ -1,6 +1,6 @@
 //! The table `accounts`.
 
-use super::{erasure, invites};
+use super::{blocks, erasure, invites};
 use crate::domain::{AccountId, AccountMap, Email, InviteCode, Login, Seq, UnixMillis};
 use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::{HashMap, HashSet};
@@ -139,7 +139,7 @@ pub(super) fn is_taken(db: &Connection, login: &Login) -> rusqlite::Result<bool>
 
 /// The writer's memory for numbers: people write to few others, again and again. An account keeps its login and its number
 /// until it is erased.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Recipients {
     known: HashMap<Login, AccountId>,
     /// Found within the transaction under way: should it be rolled back, such an account may never have been.
@@ -148,11 +148,31 @@ pub(super) struct Recipients {
     closed: HashSet<AccountId>,
     /// Within the transaction under way.
     closing: Vec<AccountId>,
+    /// All who have ever blocked somebody, as far as that was known when the process began, and since: of nobody else's
+    /// blocks need be looked at.
+    blockers: HashSet<AccountId>,
 }
 
 impl Recipients {
     /// As many are known at the most; when there are more, all are looked up anew.
     const MOST: usize = 16 * 1024;
+
+    /// Nobody is known, but who blocks others.
+    pub(super) fn of(db: &Connection) -> rusqlite::Result<Self> {
+        let (known, found) = (HashMap::new(), Vec::new());
+        let (closed, closing) = (HashSet::new(), Vec::new());
+        Ok(Self { known, found, closed, closing, blockers: blocks::owners(db)? })
+    }
+
+    /// Somebody blocks somebody. Should the transaction be rolled back, that is looked at in vain.
+    pub(super) fn has_blocked(&mut self, owner: AccountId) {
+        self.blockers.insert(owner);
+    }
+
+    /// Whether the recipient has blocked the sender.
+    pub(super) fn blocks(&self, db: &Connection, recipient: AccountId, sender: AccountId) -> rusqlite::Result<bool> {
+        Ok(self.blockers.contains(&recipient) && blocks::is_blocked(db, recipient, sender)?)
+    }
 
     pub(super) fn find(&mut self, db: &Connection, login: &Login) -> rusqlite::Result<Option<AccountId>> {
         if let Some(id) = self.known.get(login) {

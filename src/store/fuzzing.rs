@@ -55,7 +55,9 @@ fn step(choices: &mut Choices<'_>) -> Option<Step> {
             limits: (number().into(), usize::from(number()) * 8),
         },
         10 => Step::Stop,
-        240..=255 => Step::RemoveContact { owner: number().into(), login: usize::from(number()) % LOGINS.len() },
+        240..=243 => Step::RemoveContact { owner: number().into(), login: usize::from(number()) % LOGINS.len() },
+        244..=249 => Step::Block { owner: number().into(), login: usize::from(number()) % LOGINS.len() },
+        250..=255 => Step::Unblock { owner: number().into(), login: usize::from(number()) % LOGINS.len() },
         _ => Step::Crash,
     })
 }

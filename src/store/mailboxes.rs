@@ -52,15 +52,20 @@ pub(super) fn add_message(batch: &mut Batch<'_>, draft: &Draft) -> rusqlite::Res
         return Ok(false);
     }
     let Some(recipient) = recipients.find(db, &message.recipient)? else { return Ok(false) };
+    let withheld = recipients.blocks(db, recipient, draft.sender)?;
     let id = pending.next_message(unfiled)?;
-    db.prepare_cached("INSERT INTO messages (id, sender, recipient, sent_at, text) VALUES (?1, ?2, ?3, ?4, ?5)")?
-        .execute(params![id, draft.sender.0, recipient.0, message.sent_at.0, message.text])?;
+    db.prepare_cached(
+        "INSERT INTO messages (id, sender, recipient, sent_at, text, withheld) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+    )?
+    .execute(params![id, draft.sender.0, recipient.0, message.sent_at.0, message.text, withheld])?;
     let mut add_entry = |account: AccountId, incoming: bool| -> rusqlite::Result<()> {
         let seq = pending.add(db, unfiled, account, id)?;
         committed.push(Committed { account, entry: Entry { seq, incoming, message: Arc::clone(message) } });
         Ok(())
     };
-    add_entry(recipient, true)?;
+    if !withheld {
+        add_entry(recipient, true)?;
+    }
     if recipient != draft.sender {
         add_entry(draft.sender, false)?;
     }

@@ -15,6 +15,7 @@
 //! Must not be here: passwords in clear, sessions, connections, bytes of a protocol.
 
 mod accounts;
+mod blocks;
 mod contacts;
 mod cursors;
 mod erasure;
@@ -25,6 +26,7 @@ mod filing;
 pub(crate) mod fuzzing;
 mod invites;
 mod letting_go;
+mod lists;
 mod mailboxes;
 mod migrations;
 #[cfg(any(test, fuzzing))]
@@ -32,17 +34,20 @@ pub(crate) mod model;
 mod open;
 mod readers;
 mod reading;
+mod sight;
 mod unfiled;
 mod upkeep;
 mod writer;
 
 pub use accounts::{Account, NewAccount, NotMade, Profile};
-pub use contacts::NotAdded;
+pub use blocks::CantBlock;
+pub use contacts::{Added, NotAdded};
 pub use erasure::Erasure;
 pub use error::{OpenError, StoreError};
 pub use invites::Invite;
 pub use mailboxes::{Committed, Draft, Page, PageLimits};
 pub use migrations::Progress;
+pub use sight::{Contact, Sight};
 
 use crate::domain::{AccountId, AccountMap, InviteCode, Login, Seq, UnixMillis};
 use cursors::Cursors;
@@ -231,44 +236,8 @@ impl Store {
         self.readers.read(move |db| invites::is_good(db, &code, now)).await
     }
 
-    /// Puts the account of a login on somebody's contact list, which may become `max` long. Adding twice is adding once.
-    ///
-    /// # Errors
-    /// When it could not be written.
-    pub async fn add_contact(
-        &self,
-        owner: AccountId,
-        login: Login,
-        max: usize,
-    ) -> Result<Result<AccountId, NotAdded>, StoreError> {
-        self.writer.write(move |batch| contacts::add(batch, owner, &login, max)).await
-    }
-
-    /// Takes the account of a login off somebody's contact list. False: it was not there.
-    ///
-    /// # Errors
-    /// When it could not be written.
-    pub async fn remove_contact(&self, owner: AccountId, login: Login) -> Result<bool, StoreError> {
-        self.writer.write(move |batch| contacts::remove(batch.db, owner, &login)).await
-    }
-
-    /// Somebody's contact list, by login.
-    ///
-    /// # Errors
-    /// When it could not be read.
-    pub async fn get_contacts_list(&self, owner: AccountId) -> Result<Vec<(AccountId, Login)>, StoreError> {
-        self.readers.read(move |db| contacts::list(db, owner)).await
-    }
-
-    /// On whose contact lists somebody is, in no order.
-    ///
-    /// # Errors
-    /// When it could not be read.
-    pub async fn get_users_with_contact(&self, contact: AccountId) -> Result<Vec<AccountId>, StoreError> {
-        self.readers.read(move |db| contacts::owners(db, contact)).await
-    }
-
-    /// Commits a message: one row, which is an entry in the recipient's mailbox and one in the sender's. False: nobody has
+    /// Commits a message: one row, which is an entry in the recipient's mailbox and one in the sender's; only in the
+    /// sender's, if the recipient has blocked them. False: nobody has
     /// the recipient's login, and nothing was written.
     ///
     /// # Errors

@@ -5,7 +5,10 @@
 //! Errors: a store that does otherwise is a panic.
 
 use super::open::FILE;
-use super::{Committed, Draft, NewAccount, OpenError, Options, Page, PageLimits, Progress, Store};
+use super::{
+    CantBlock, Committed, Contact, Draft, NewAccount, OpenError, Options, Page, PageLimits, Progress, Sight, Store,
+};
+use crate::config::ContactsPolicy;
 use crate::domain::{AccountId, Email, Entry, Login, Message, Seq, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
@@ -19,6 +22,8 @@ use tokio::sync::mpsc;
 pub(crate) const LOGINS: [&str; 5] = ["ann", "bob", "cid", "dee", "żółw"];
 
 pub(super) const ALL: PageLimits = PageLimits { entries: u32::MAX, bytes: usize::MAX };
+
+const POLICIES: [ContactsPolicy; 2] = [ContactsPolicy::Open, ContactsPolicy::Mutual];
 
 pub(super) fn options(directory: &Path) -> Options {
     Options {
@@ -106,6 +111,14 @@ pub(crate) enum Step {
         owner: usize,
         login: usize,
     },
+    Block {
+        owner: usize,
+        login: usize,
+    },
+    Unblock {
+        owner: usize,
+        login: usize,
+    },
     /// From an account, or from none; to a login that somebody has or nobody, and perhaps to oneself.
     AddMessage {
         sender: Option<usize>,
@@ -155,11 +168,17 @@ impl Mailbox {
     }
 }
 
+/// Some have this, some that.
+fn policy_of(owner: &Person) -> ContactsPolicy {
+    POLICIES[usize::from(owner.id.0 % 2 == 0)]
+}
+
 /// What the store should hold.
 #[derive(Default)]
 pub(crate) struct Model {
     people: Vec<Person>,
     contacts: BTreeSet<(AccountId, AccountId)>,
+    blocks: BTreeSet<(AccountId, AccountId)>,
     mailboxes: HashMap<AccountId, Mailbox>,
 }
 
@@ -190,8 +209,40 @@ impl Model {
         self.with_login(login).is_some_and(|contact| self.contacts.remove(&(owner, contact.id)))
     }
 
+    /// Whom; nobody, if nobody else has that login.
+    pub(crate) fn block(&mut self, owner: AccountId, login: &Login) -> Option<AccountId> {
+        let other = self.with_login(login).map(|person| person.id).filter(|other| *other != owner);
+        self.blocks.extend(other.map(|other| (owner, other)));
+        other
+    }
+
+    /// Whom; nobody, if they were not blocked.
+    pub(crate) fn unblock(&mut self, owner: AccountId, login: &Login) -> Option<AccountId> {
+        let other = self.with_login(login)?.id;
+        self.blocks.remove(&(owner, other)).then_some(other)
+    }
+
+    pub(crate) fn sees(&self, watcher: AccountId, account: AccountId, policy: ContactsPolicy) -> bool {
+        self.has_contact(watcher, account)
+            && !self.blocks.contains(&(account, watcher))
+            && (policy == ContactsPolicy::Open || self.has_contact(account, watcher))
+    }
+
     pub(crate) fn has_contact(&self, owner: AccountId, contact: AccountId) -> bool {
         self.contacts.contains(&(owner, contact))
+    }
+
+    /// Whether whoever has that login sees the owner's status, by either policy.
+    fn sights(&self, owner: AccountId, login: &Login) -> [bool; 2] {
+        let other = self.with_login(login);
+        POLICIES.map(|policy| other.as_ref().is_some_and(|other| self.sees(other.id, owner, policy)))
+    }
+
+    /// What has become of it by the owner's policy.
+    fn sight(&self, before: [bool; 2], owner: &Person, login: &Login) -> Option<Sight> {
+        let (other, after) = (self.with_login(login)?.id, self.sights(owner.id, login));
+        let policy = usize::from(policy_of(owner) == ContactsPolicy::Mutual);
+        Some(Sight { other, before: before[policy], after: after[policy] })
     }
 
     /// By login.
@@ -204,8 +255,9 @@ impl Model {
     /// What is to be told of it; nothing, if nobody has the recipient's login.
     pub(crate) fn add_message(&mut self, sender: AccountId, message: &Arc<Message>) -> Vec<Committed> {
         let Some(recipient) = self.with_login(&message.recipient) else { return Vec::new() };
-        let copies = [(recipient.id, true), (sender, false)];
-        let copies = copies.into_iter().take(if recipient.id == sender { 1 } else { 2 });
+        let withheld = self.blocks.contains(&(recipient.id, sender));
+        let copies = [(!withheld).then_some((recipient.id, true)), (recipient.id != sender).then_some((sender, false))];
+        let copies = copies.into_iter().flatten();
         let told = copies.map(|(account, incoming)| {
             let entries = &mut self.mailboxes.get_mut(&account).unwrap().entries;
             let entry = Entry { seq: Seq(entries.len() as u64 + 1), incoming, message: Arc::clone(message) };
@@ -233,6 +285,16 @@ impl Model {
             assert_eq!(store.cursor(person.id).await.unwrap(), mailbox.cursor());
             assert_eq!(store.get_contacts_list(person.id).await.unwrap(), self.contacts(person.id));
             let on_lists_of: BTreeSet<_> = store.get_users_with_contact(person.id).await.unwrap().into_iter().collect();
+            for policy in POLICIES {
+                let seen = self.contacts(person.id).into_iter().map(|(account, login)| {
+                    let is_seen = self.sees(person.id, account, policy);
+                    Contact { account, login, is_seen }
+                });
+                assert_eq!(store.seen_contacts(person.id, policy).await.unwrap(), seen.collect::<Vec<_>>());
+                let watchers: BTreeSet<_> = store.watchers(person.id, policy).await.unwrap().into_iter().collect();
+                let all = self.people.iter().map(|other| other.id);
+                assert_eq!(watchers, all.filter(|other| self.sees(*other, person.id, policy)).collect());
+            }
             let owners = self.contacts.iter().filter(|(_, contact)| *contact == person.id).map(|(owner, _)| *owner);
             assert_eq!(on_lists_of, owners.collect());
         }
@@ -260,15 +322,42 @@ impl Both {
             Step::AddContact { owner, login } => {
                 if let Some(owner) = self.model.chosen(owner) {
                     let login = self::login(LOGINS[login]);
-                    let added = self.store.add_contact(owner.id, login.clone(), usize::MAX).await.unwrap();
-                    assert_eq!(added.ok(), self.model.add_contact(owner.id, &login));
+                    let (before, policy) = (self.model.sights(owner.id, &login), policy_of(&owner));
+                    let added = self.store.add_contact(owner.id, login.clone(), usize::MAX, policy).await.unwrap();
+                    assert_eq!(added.ok().map(|added| added.contact), self.model.add_contact(owner.id, &login));
+                    assert_eq!(added.ok().map(|added| added.sight), self.model.sight(before, &owner, &login));
+                    let seen = |contact| self.model.sees(owner.id, contact, policy);
+                    assert!(added.is_ok_and(|added| added.is_seen == seen(added.contact)) || added.is_err());
                 }
             }
             Step::RemoveContact { owner, login } => {
                 if let Some(owner) = self.model.chosen(owner) {
                     let login = self::login(LOGINS[login]);
-                    let removed = self.store.remove_contact(owner.id, login.clone()).await.unwrap();
-                    assert_eq!(removed, self.model.remove_contact(owner.id, &login));
+                    let before = self.model.sights(owner.id, &login);
+                    let removed = self.store.remove_contact(owner.id, login.clone(), policy_of(&owner)).await.unwrap();
+                    let expected = self.model.remove_contact(owner.id, &login);
+                    assert_eq!(removed, self.model.sight(before, &owner, &login).filter(|_| expected));
+                }
+            }
+            Step::Block { owner, login } => {
+                if let Some(owner) = self.model.chosen(owner) {
+                    let login = self::login(LOGINS[login]);
+                    let before = self.model.sights(owner.id, &login);
+                    let blocked =
+                        self.store.block(owner.id, login.clone(), usize::MAX, policy_of(&owner)).await.unwrap();
+                    let expected = self.model.block(owner.id, &login);
+                    let sight = self.model.sight(before, &owner, &login).filter(|_| expected.is_some());
+                    assert_eq!(blocked, sight.ok_or(CantBlock::Nobody));
+                }
+            }
+            Step::Unblock { owner, login } => {
+                if let Some(owner) = self.model.chosen(owner) {
+                    let login = self::login(LOGINS[login]);
+                    let before = self.model.sights(owner.id, &login);
+                    let unblocked = self.store.unblock(owner.id, login.clone(), policy_of(&owner)).await.unwrap();
+                    let expected = self.model.unblock(owner.id, &login);
+                    let sight = self.model.sight(before, &owner, &login).filter(|_| expected.is_some());
+                    assert_eq!(unblocked, sight);
                 }
             }
             Step::AddMessage { sender: None, recipient, text } => self.add_message_of_nobody(recipient, &text).await,

@@ -59,12 +59,14 @@ impl Unfiled {
         let mut state = State { tails: AccountMap::default(), entries: 0, newest: up_to };
         // Up to which message an account's are filed already: a crash may have come between two steps.
         let mut filed = AccountMap::default();
-        let mut behind = db.prepare_cached("SELECT id, sender, recipient FROM messages WHERE id > ?1 ORDER BY id")?;
+        let mut behind =
+            db.prepare_cached("SELECT id, sender, recipient, withheld FROM messages WHERE id > ?1 ORDER BY id")?;
         let mut rows = behind.query([up_to])?;
         while let Some(row) = rows.next()? {
             let message = row.get(0)?;
             let (sender, recipient) = (AccountId(row.get(1)?), AccountId(row.get(2)?));
-            for account in std::iter::once(recipient).chain((sender != recipient).then_some(sender)) {
+            let taken = (!row.get::<_, bool>(3)?).then_some(recipient);
+            for account in taken.into_iter().chain((sender != recipient).then_some(sender)) {
                 let filed = match filed.entry(account) {
                     Entry::Occupied(filed) => filed.into_mut(),
                     // The mailbox of an erased account is gone when all of it was filed.

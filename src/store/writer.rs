@@ -85,7 +85,9 @@ impl Writer {
         let (commands, queue) = mpsc::channel(QUEUE);
         let (notifier, committed) = mpsc::channel(COMMITTED_QUEUE);
         let upkeep = Upkeep::of(&mut db).map_err(|source| OpenError::sqlite(&path, "can't watch the log", source))?;
-        let (pending, recipients) = (Pending::default(), Recipients::default());
+        let pending = Pending::default();
+        let recipients =
+            Recipients::of(&db).map_err(|source| OpenError::sqlite(&path, "can't read who blocks whom", source))?;
         let desk = Desk { db, lock, upkeep, unfiled, pending, recipients, notifier };
         std::thread::Builder::new()
             .name("store-writer".to_owned())

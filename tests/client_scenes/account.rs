@@ -207,6 +207,30 @@ fn somebody_is_removed() {
 }
 
 #[test]
+fn somebody_is_blocked_and_unblocked() {
+    let home = Home::new();
+    let ask = |command: &str, request: &[u8], answer: &[u8]| {
+        let stage = Stage::new();
+        let messenger = Running::start(home.ann(&stage.address(), &[command, "Bob"]));
+        let mut peer = stage.accept_ann();
+        peer.expect(&[request, KEY, b"\rbob"]);
+        peer.send(&[answer]);
+        peer.expect_leaving();
+        messenger.end()
+    };
+    let said = |text: &str| (0, text.to_owned(), String::new());
+    let refused = |code, text: &str| (code, String::new(), format!("messenger: {text}\n"));
+    assert_eq!(ask("block", b"\x08", b"\x08\x00"), said("bob is blocked, and can't tell\n"));
+    assert_eq!(ask("block", b"\x08", b"\x08\x01"), refused(67, "nobody has the login bob"));
+    assert_eq!(
+        ask("block", b"\x08", b"\x08\x02"),
+        refused(69, "you block as many as the server allows; unblock somebody")
+    );
+    assert_eq!(ask("unblock", b"\x09", b"\x09\x00"), said("bob is not blocked any more\n"));
+    assert_eq!(ask("unblock", b"\x09", b"\x09\x01"), refused(67, "bob was not blocked"));
+}
+
+#[test]
 fn a_unix_socket_will_do() {
     let home = Home::new();
     let path = home.path("classic.sock");

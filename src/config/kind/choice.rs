@@ -80,6 +80,14 @@ words! {
         Closed = "closed",
     }
 
+    /// Who sees whose status.
+    ContactsPolicy {
+        /// Whoever has somebody as a contact.
+        Open = "open",
+        /// Two who have each other as contacts.
+        Mutual = "mutual",
+    }
+
     /// What a commit waits for (`PRAGMA synchronous`).
     Synchronous {
         /// Until the disk has it: survives a power cut.

@@ -14,7 +14,7 @@ mod text;
 
 pub use addresses::ListenAddress;
 pub(super) use addresses::addresses;
-pub use choice::{LogFormat, LogLevel, SignUp, Synchronous};
+pub use choice::{ContactsPolicy, LogFormat, LogLevel, SignUp, Synchronous};
 pub(super) use choice::{choice, switch};
 pub(super) use duration::{duration, whole_seconds};
 pub(super) use names::{absolute_path, name};

@@ -168,7 +168,8 @@ async fn the_roll_says_at_each_moment_whether_a_crash_would_cut_something_short(
     serve(connection).await;
     assert!(systemd.roll().entry(1).is_some(), "nobody has been told");
     let announcing = tokio::spawn(async move {
-        crate::notifier::announce(&shared.core.sessions, &shared.core.store).await;
+        let core = &shared.core;
+        crate::notifier::announce(&core.sessions, &core.store, || core.accounts.contacts_policy()).await;
     });
     while systemd.roll().entry(1).is_some() {
         yield_now().await;

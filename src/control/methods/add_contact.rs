@@ -4,6 +4,7 @@ use super::{Answered, Method, Nothing};
 use crate::control::interface::Refused;
 use crate::control::{Caller, Desk};
 use crate::domain::Login;
+use crate::handlers::Owner;
 use crate::store::NotAdded;
 use serde::{Deserialize, Serialize};
 use zlink::introspect;
@@ -36,7 +37,7 @@ impl Answered for AddContact {
         let owner = desk.account(&pair.login).await?;
         let nobody = || Refused::NoSuchUser { login: pair.contact.clone() };
         let contact = Login::parse(&pair.contact).map_err(|_| nobody())?;
-        match desk.core.store.add_contact(owner.id, contact, desk.core.accounts.contacts_max()).await? {
+        match desk.core.add_contact(Owner { account: owner.id, login: &owner.login }, contact).await? {
             Ok(_) => Ok(Nothing {}),
             Err(NotAdded::Nobody) => Err(nobody()),
             Err(NotAdded::Full) => Err(Refused::NotAcceptable {

@@ -4,6 +4,7 @@ use super::add_contact::Pair;
 use super::{Answered, Method};
 use crate::control::interface::Refused;
 use crate::control::{Caller, Desk};
+use crate::handlers::Owner;
 use serde::{Deserialize, Serialize};
 use zlink::introspect;
 
@@ -18,7 +19,7 @@ pub(in crate::control) struct Removed {
 
 impl Method for RemoveContact {
     const NAME: &'static str = "RemoveContact";
-    const ABOUT: &'static str = "Takes somebody off somebody's contact list. Neither is told.";
+    const ABOUT: &'static str = "Takes somebody off somebody's contact list.";
     type Parameters = Pair;
     type Reply = Removed;
 
@@ -31,6 +32,7 @@ impl Answered for RemoveContact {
     async fn answer(desk: &Desk, _: Caller, pair: Pair) -> Result<Removed, Refused> {
         let owner = desk.account(&pair.login).await?;
         let contact = desk.account(&pair.contact).await?;
-        Ok(Removed { removed: desk.core.store.remove_contact(owner.id, contact.login).await? })
+        let owner = Owner { account: owner.id, login: &owner.login };
+        Ok(Removed { removed: desk.core.remove_contact(owner, contact.login).await? })
     }
 }

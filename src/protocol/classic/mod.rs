@@ -30,6 +30,8 @@ pub(crate) mod kind {
     pub(crate) const MESSAGE: u8 = 0x06;
     /// This and those behind it are ours: the original has none of them, and its clients never send them.
     pub(crate) const REMOVE_CONTACT: u8 = 0x07;
+    pub(crate) const BLOCK: u8 = 0x08;
+    pub(crate) const UNBLOCK: u8 = 0x09;
 
     /// Type bytes of what the server sends unasked.
     pub(crate) const PUSHED_MESSAGE: u8 = 0x02;

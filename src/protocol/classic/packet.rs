@@ -1,7 +1,7 @@
 //! What the server sends, both ways.
 
 use super::{SEPARATOR, kind};
-use crate::domain::reply::{LogInRefusal, SignUpRefusal};
+use crate::domain::reply::{BlockRefusal, LogInRefusal, SignUpRefusal};
 use crate::domain::{Event, Login, Reply, SessionKey, Status};
 use bytes::{BufMut, Bytes, BytesMut};
 use memchr::memchr;
@@ -40,6 +40,11 @@ pub fn encode_reply(reply: &Reply) -> Option<Bytes> {
         Reply::UnknownContact => flagged(kind::ADD_CONTACT, 1),
         Reply::ContactRemoved => flagged(kind::REMOVE_CONTACT, DONE),
         Reply::NoSuchContact => flagged(kind::REMOVE_CONTACT, 1),
+        Reply::Blocked => flagged(kind::BLOCK, DONE),
+        Reply::BlockRefused(BlockRefusal::UnknownLogin) => flagged(kind::BLOCK, 1),
+        Reply::BlockRefused(BlockRefusal::TooMany) => flagged(kind::BLOCK, 2),
+        Reply::Unblocked => flagged(kind::UNBLOCK, DONE),
+        Reply::WasNotBlocked => flagged(kind::UNBLOCK, 1),
         Reply::LoggedOut | Reply::MessageTaken => None,
     }
 }
@@ -152,6 +157,11 @@ pub fn decode(packet: &[u8]) -> Result<Packet, NoPacket> {
         (kind::ADD_CONTACT, [DONE, SEPARATOR, status]) => Reply::ContactAdded(status_of(*status)?),
         (kind::REMOVE_CONTACT, [DONE]) => Reply::ContactRemoved,
         (kind::REMOVE_CONTACT, [1]) => Reply::NoSuchContact,
+        (kind::BLOCK, [DONE]) => Reply::Blocked,
+        (kind::BLOCK, [1]) => Reply::BlockRefused(BlockRefusal::UnknownLogin),
+        (kind::BLOCK, [2]) => Reply::BlockRefused(BlockRefusal::TooMany),
+        (kind::UNBLOCK, [DONE]) => Reply::Unblocked,
+        (kind::UNBLOCK, [1]) => Reply::WasNotBlocked,
         (kind::PUSHED_MESSAGE, _) => {
             let (sender, text) = pushed_fields(rest)?;
             return Ok(Packet::Message { sender, text: String::from_utf8_lossy(text).into_owned() });
@@ -220,6 +230,10 @@ mod tests {
             Just(Reply::UnknownContact),
             Just(Reply::ContactRemoved),
             Just(Reply::NoSuchContact),
+            Just(Reply::Blocked),
+            prop::sample::select(vec![BlockRefusal::UnknownLogin, BlockRefusal::TooMany]).prop_map(Reply::BlockRefused),
+            Just(Reply::Unblocked),
+            Just(Reply::WasNotBlocked),
         ]
     }
 

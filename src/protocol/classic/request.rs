@@ -60,13 +60,16 @@ pub fn decode(packet: &[u8]) -> Result<Decoded, Fault> {
             }
             (Some(key), if kind == kind::LOG_OUT { Request::LogOut } else { Request::GetContacts })
         }
-        kind::ADD_CONTACT => {
+        kind::ADD_CONTACT | kind::REMOVE_CONTACT | kind::BLOCK | kind::UNBLOCK => {
             let (key, login) = keyed_field(rest).ok_or(short)??;
-            (Some(key), Request::AddContact { login: text(login) })
-        }
-        kind::REMOVE_CONTACT => {
-            let (key, login) = keyed_field(rest).ok_or(short)??;
-            (Some(key), Request::RemoveContact { login: text(login) })
+            let login = text(login);
+            let request = match kind {
+                kind::ADD_CONTACT => Request::AddContact { login },
+                kind::REMOVE_CONTACT => Request::RemoveContact { login },
+                kind::BLOCK => Request::Block { login },
+                _ => Request::Unblock { login },
+            };
+            (Some(key), request)
         }
         kind::MESSAGE => {
             let (key, rest) = keyed_field(rest).ok_or(short)??;
@@ -90,14 +93,21 @@ pub fn encode(request: &Request, key: Option<SessionKey>) -> Zeroizing<Vec<u8>> 
         Request::SignUp { email, login, password } => email.len() + login.len() + password.expose().len(),
         Request::LogIn { login, password } => login.len() + password.expose().len(),
         Request::LogOut | Request::GetContacts => 0,
-        Request::AddContact { login } | Request::RemoveContact { login } => login.len(),
+        Request::AddContact { login }
+        | Request::RemoveContact { login }
+        | Request::Block { login }
+        | Request::Unblock { login } => login.len(),
         Request::SendMessage { recipient, text } => recipient.len() + text.0.len(),
     };
     let mut packet = Zeroizing::new(Vec::with_capacity(1 + SessionKey::LEN + 2 + fields));
-    let mut start = |kind| {
+    let mut start = |kind, fields: &[&str]| {
         packet.push(kind);
         if let Some(key) = key {
             packet.extend_from_slice(&key.bytes());
+        }
+        if !fields.is_empty() {
+            packet.push(SEPARATOR);
+            join(&mut packet, fields);
         }
     };
     match request {
@@ -109,23 +119,13 @@ pub fn encode(request: &Request, key: Option<SessionKey>) -> Zeroizing<Vec<u8>> 
             packet.push(kind::LOG_IN);
             join(&mut packet, &[login, password.expose()]);
         }
-        Request::LogOut => start(kind::LOG_OUT),
-        Request::GetContacts => start(kind::GET_CONTACTS),
-        Request::AddContact { login } => {
-            start(kind::ADD_CONTACT);
-            packet.push(SEPARATOR);
-            join(&mut packet, &[login]);
-        }
-        Request::RemoveContact { login } => {
-            start(kind::REMOVE_CONTACT);
-            packet.push(SEPARATOR);
-            join(&mut packet, &[login]);
-        }
-        Request::SendMessage { recipient, text } => {
-            start(kind::MESSAGE);
-            packet.push(SEPARATOR);
-            join(&mut packet, &[recipient, &text.0]);
-        }
+        Request::LogOut => start(kind::LOG_OUT, &[]),
+        Request::GetContacts => start(kind::GET_CONTACTS, &[]),
+        Request::AddContact { login } => start(kind::ADD_CONTACT, &[login]),
+        Request::RemoveContact { login } => start(kind::REMOVE_CONTACT, &[login]),
+        Request::Block { login } => start(kind::BLOCK, &[login]),
+        Request::Unblock { login } => start(kind::UNBLOCK, &[login]),
+        Request::SendMessage { recipient, text } => start(kind::MESSAGE, &[recipient, &text.0]),
     }
     packet
 }
@@ -224,6 +224,8 @@ mod tests {
             (b"\x06\x01\x02\x03\x04\rbob", Fault::Short(6)),
             (b"\x07\x01\x02\x03\x04", Fault::Short(7)),
             (b"\x07\x01\x02\x03\x04bob", Fault::Short(7)),
+            (b"\x08\x01\x02\x03\x04", Fault::Short(8)),
+            (b"\x09\x01\x02\x03\r\rbob", Fault::NoKey),
             (b"\x06\x01\r\x03\x04\rbob\rhi", Fault::NoKey),
         ] {
             assert_eq!(decode(packet), Err(fault), "{packet:?}");
@@ -247,6 +249,8 @@ mod tests {
             Just(Request::GetContacts),
             any::<String>().prop_map(|login| Request::AddContact { login }),
             any::<String>().prop_map(|login| Request::RemoveContact { login }),
+            any::<String>().prop_map(|login| Request::Block { login }),
+            any::<String>().prop_map(|login| Request::Unblock { login }),
             (field_text(), any::<String>())
                 .prop_map(|(recipient, text)| Request::SendMessage { recipient, text: Text(text.into()) }),
         ]

@@ -67,7 +67,7 @@ fn is_seam(bytes: &[u8], bare: usize, key: [u8; SessionKey::LEN]) -> bool {
     match &bytes[bare..] {
         // Behind a log-out, a log-in or sign-up may follow, which carry no key.
         [] | [kind::SIGN_UP | kind::LOG_IN, ..] => bare > 0,
-        [kind::ADD_CONTACT | kind::MESSAGE | kind::REMOVE_CONTACT, rest @ ..] => {
+        [kind::ADD_CONTACT | kind::MESSAGE..=kind::UNBLOCK, rest @ ..] => {
             rest.strip_prefix(&key).is_some_and(|rest| rest.first() == Some(&SEPARATOR))
         }
         _ => false,
@@ -102,6 +102,8 @@ mod tests {
             Just(Request::GetContacts),
             "[a-z]{1,9}".prop_map(|login| Request::AddContact { login }),
             "[a-z]{1,9}".prop_map(|login| Request::RemoveContact { login }),
+            "[a-z]{1,9}".prop_map(|login| Request::Block { login }),
+            "[a-z]{1,9}".prop_map(|login| Request::Unblock { login }),
             ("[a-z]{1,9}", "[^\u{6}]{0,40}")
                 .prop_map(|(recipient, text)| Request::SendMessage { recipient, text: Text(text.into()) }),
         ]

@@ -1,6 +1,7 @@
 //! Erasing an account: what goes, what stays, and what happens in between.
 
 use super::*;
+use crate::config::ContactsPolicy;
 use crate::store::erasure::{self, Step};
 use crate::store::{NotMade, StoreError};
 
@@ -32,7 +33,7 @@ fn messages(directory: &Path) -> i64 {
 
 async fn befriend(store: &Store, people: &[&Person]) {
     for (owner, contact) in people.iter().flat_map(|one| people.iter().map(move |other| (one, other))) {
-        store.add_contact(owner.id, contact.login.clone(), usize::MAX).await.unwrap().unwrap();
+        store.add_contact(owner.id, contact.login.clone(), usize::MAX, ContactsPolicy::Open).await.unwrap().unwrap();
     }
 }
 
@@ -80,8 +81,8 @@ async fn nobody_writes_to_an_erased_account_or_gets_its_login_and_it_writes_to_n
     assert!(store.erase(ann.id, NOW).await.unwrap());
     assert!(!bob.writes(&store, &ann, "are you there?").await.unwrap());
     assert!(!ann.writes(&store, &bob, "from a session that does not know yet").await.unwrap());
-    assert!(store.add_contact(bob.id, ann.login.clone(), 9).await.unwrap().is_err());
-    assert!(store.add_contact(ann.id, bob.login.clone(), 9).await.unwrap().is_err());
+    assert!(store.add_contact(bob.id, ann.login.clone(), 9, ContactsPolicy::Open).await.unwrap().is_err());
+    assert!(store.add_contact(ann.id, bob.login.clone(), 9, ContactsPolicy::Open).await.unwrap().is_err());
     assert_eq!(store.get_account(ann.login.clone()).await.unwrap(), None);
     assert!(store.logins(vec![ann.id]).await.unwrap().is_empty());
     assert!(store.is_login_taken(ann.login.clone()).await.unwrap());

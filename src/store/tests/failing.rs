@@ -1,6 +1,7 @@
 //! What fails while the store runs, whom it hits, and that the store goes on.
 
 use super::*;
+use crate::config::ContactsPolicy;
 use crate::store::StoreError;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -178,7 +179,10 @@ async fn a_sender_that_does_not_exist_writes_nothing() {
     let (_, bob) = ann_and_bob(&store).await;
     let nobody = Person { id: AccountId(4711), login: login("nobody") };
     assert!(matches!(nobody.writes(&store, &bob, "boo").await, Err(StoreError::Sqlite(_))));
-    assert!(matches!(store.add_contact(nobody.id, bob.login.clone(), 9).await, Err(StoreError::Sqlite(_))));
+    assert!(matches!(
+        store.add_contact(nobody.id, bob.login.clone(), 9, ContactsPolicy::Open).await,
+        Err(StoreError::Sqlite(_))
+    ));
     assert_eq!(bob.mailbox(&store).await, []);
     assert_eq!(number(&foreign(directory.path()), "SELECT count(*) FROM messages"), 0);
 }

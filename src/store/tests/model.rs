@@ -20,6 +20,8 @@ fn step() -> impl Strategy<Value = Step> {
         3 => login().prop_map(|login| Step::AddUser { login }),
         2 => (any::<usize>(), login()).prop_map(|(owner, login)| Step::AddContact { owner, login }),
         1 => (any::<usize>(), login()).prop_map(|(owner, login)| Step::RemoveContact { owner, login }),
+        3 => (any::<usize>(), login()).prop_map(|(owner, login)| Step::Block { owner, login }),
+        1 => (any::<usize>(), login()).prop_map(|(owner, login)| Step::Unblock { owner, login }),
         12 => (proptest::option::weighted(0.95, any::<usize>()), login(), text())
             .prop_map(|(sender, recipient, text)| Step::AddMessage { sender, recipient, text }),
         4 => (any::<usize>(), prop_oneof![9 => -3..3_i64, 1 => Just(i64::MAX)])
