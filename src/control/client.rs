@@ -4,9 +4,11 @@ use super::LocalError;
 use super::interface::{NAME, Refused};
 use super::methods::{Answered, Method, Streamed};
 use crate::domain::exit::Exit;
+use crate::store::backup::BackupError;
 use serde::Serialize;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use tokio::runtime::Runtime;
 use zlink::{Call, tokio::unix};
 
@@ -61,6 +63,12 @@ pub enum ClientError {
     /// What can't be undone was not done: nobody has said yes.
     #[error("nothing was done: {0}")]
     NotConfirmed(String),
+    /// A backup could not be taken to another folder.
+    #[error(transparent)]
+    Backup(#[from] BackupError),
+    /// Another process of ours, which has said why.
+    #[error("messengerctl backup: {0}")]
+    Another(ExitStatus),
     /// The daemon would not do it, and says why.
     #[error("{}", .0.words())]
     Refused(Refused),
@@ -78,6 +86,11 @@ impl ClientError {
             Self::Output(_) | Self::Input(_) => Exit::Io,
             Self::Password(_) => Exit::Data,
             Self::NotConfirmed(_) => Exit::Usage,
+            Self::Backup(error) => error.exit(),
+            Self::Another(status) => {
+                let codes = [Exit::NoInput, Exit::Unavailable, Exit::TryLater, Exit::NoPermission, Exit::Config];
+                codes.into_iter().find(|exit| status.code() == Some(*exit as i32)).unwrap_or(Exit::Io)
+            }
             Self::UnknownOrder(_) | Self::NotUnderstood { .. } => Exit::Protocol,
             Self::Refused(refused) => match refused {
                 Refused::ReloadRefused { .. } => Exit::Config,
@@ -87,6 +100,7 @@ impl ClientError {
                 | Refused::NoSuchInvite { .. }
                 | Refused::NoSuchSession { .. }
                 | Refused::NotAcceptable { .. } => Exit::Data,
+                Refused::NoBackup { .. } => Exit::Io,
                 Refused::Busy => Exit::TryLater,
                 Refused::Failed { .. } => Exit::Software,
             },

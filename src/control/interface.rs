@@ -27,6 +27,8 @@ pub enum Refused {
     NoSuchSession { number: u64 },
     /// What was given is not what there may be.
     NotAcceptable { reason: String },
+    /// No backup was made. Those that were there before are as they were.
+    NoBackup { reason: String },
     /// Too much is done at the same time. Later it may work.
     Busy,
     /// It failed, and nothing was done. The journal has the causes.
@@ -47,6 +49,7 @@ impl Refused {
             Self::NoSuchInvite { code } => format!("there is no invite with the code {code:?}"),
             Self::NoSuchSession { number } => format!("there is no session number {number}"),
             Self::NotAcceptable { reason } => reason.clone(),
+            Self::NoBackup { reason } => format!("no backup was made: {reason}"),
             Self::Busy => "messengerd is too busy for it at the moment; try again".to_owned(),
             Self::Failed { reason } => format!("it failed: {reason}"),
         }

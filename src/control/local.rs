@@ -13,7 +13,7 @@ use crate::domain::exit::Exit;
 use crate::handlers::Core;
 use crate::host::journal;
 use crate::host::privileges::{self, PrivilegeError, Wanted};
-use crate::store::{OpenError, Options, Progress, Store};
+use crate::store::{OpenError, Options, Progress, Store, backup};
 use std::io;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -90,6 +90,9 @@ impl Local {
             (journal::Format::Text, LevelFilter::WARN)
         };
         let _ = journal::start(format, level);
+        if let Err(error) = backup::prepare(&directory) {
+            tracing::warn!(%error, "the folder of backups can't be made");
+        }
         let options = Options {
             directory,
             sync_every_commit: settings.store.synchronous == Synchronous::Full,

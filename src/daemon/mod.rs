@@ -78,6 +78,10 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     privileges::prepare_state_directory(&directory, &identity)?;
     privileges::drop_to(&identity)?;
     tracing::info!(state = %directory.display(), "running as {identity}");
+    // Confined, no folder can be made. Without it, all is well but backups, which say so.
+    if let Err(error) = store::backup::prepare(&directory) {
+        tracing::warn!(%error, "the folder of backups can't be made");
+    }
     check_descriptors(settings)?;
     // What this looks up is forbidden afterwards.
     let threads = serve::worker_threads(settings);

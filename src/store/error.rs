@@ -176,7 +176,7 @@ impl From<rusqlite::Error> for StoreError {
 }
 
 /// A full disk. Where it shows while the index of the log is made or grows, SQLite calls it an I/O error.
-fn is_full(error: &rusqlite::Error) -> bool {
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
     error.sqlite_error_code() == Some(ErrorCode::DiskFull)
         || error.sqlite_error().is_some_and(|error| error.extended_code == ffi::SQLITE_IOERR_SHMSIZE)
 }

@@ -24,7 +24,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
 ];
 
 /// Says in the file's header whose it is: "msgd".
-const APPLICATION_ID: i64 = 0x6d73_6764;
+pub(super) const APPLICATION_ID: i64 = 0x6d73_6764;
 
 /// SQLite instructions between two calls of `progress`.
 const PROGRESS_STEPS: i32 = 1_000_000;
@@ -48,7 +48,7 @@ pub(super) fn version(db: &Connection, path: &Path, migrations: &[Migration]) ->
 }
 
 /// The application's number, the schema's, and how many tables and indexes there are.
-fn header(db: &Connection) -> rusqlite::Result<(i64, i64, i64)> {
+pub(super) fn header(db: &Connection) -> rusqlite::Result<(i64, i64, i64)> {
     let number = |pragma| db.pragma_query_value(None, pragma, |row| row.get(0));
     let tables = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     Ok((number("application_id")?, number("user_version")?, tables))

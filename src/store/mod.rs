@@ -10,11 +10,12 @@
 //! then nothing of that request was written, and the store goes on, also after a panic in it. Outcomes that are
 //! nobody's fault (a login that is taken) are values, not errors.
 //!
-//! An account is erased in steps (`erasure.rs`).
+//! An account is erased in steps (`erasure.rs`). A backup (`backup/`) is made as one more reader.
 //!
 //! Must not be here: passwords in clear, sessions, connections, bytes of a protocol.
 
 mod accounts;
+pub mod backup;
 mod blocks;
 mod contacts;
 mod cursors;
@@ -50,6 +51,7 @@ pub use migrations::Progress;
 pub use sight::{Contact, Sight};
 
 use crate::domain::{AccountId, AccountMap, InviteCode, Login, Seq, UnixMillis};
+use backup::Backups;
 use cursors::Cursors;
 use readers::Readers;
 use std::path::{Path, PathBuf};
@@ -85,6 +87,7 @@ pub struct Store {
     cursors: Arc<Cursors>,
     unfiled: Arc<Unfiled>,
     erasures: Arc<Notify>,
+    backups: Backups,
 }
 
 impl Store {
@@ -104,7 +107,8 @@ impl Store {
             .map_err(|source| OpenError::sqlite(&opened.path, "can't read what was written last", source))?;
         let unfiled = Arc::new(unfiled);
         let (writer, committed) = Writer::start(opened, Arc::clone(&unfiled), options.batch_max)?;
-        Ok((Self { writer, readers, cursors, unfiled, erasures: Arc::default() }, committed))
+        let backups = Backups::of(options);
+        Ok((Self { writer, readers, cursors, unfiled, erasures: Arc::default(), backups }, committed))
     }
 
     /// Whether there is a database in a folder.
@@ -334,6 +338,7 @@ impl Store {
     /// When the last cursors could not be written. The store is stopped all the same.
     pub async fn stop(&self) -> Result<(), StoreError> {
         let written = self.write_cursors().await;
+        self.backups.close().await;
         // Readers first: the last connection to close puts the log back into the database, and that is the writer's.
         self.readers.close().await;
         self.writer.stop().await;

@@ -300,7 +300,8 @@ pub(crate) fn make(files: &BTreeMap<String, Vec<u8>>, directory: &Path) {
 
 /// The files of a directory, without what is shared memory and is not there after a power cut.
 pub(crate) fn files_in(directory: &Path) -> Vec<(String, Vec<u8>)> {
-    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap);
+    // Nobody makes a backup here: their folder is empty.
+    let entries = fs::read_dir(directory).unwrap().map(Result::unwrap).filter(|entry| entry.path().is_file());
     let names = entries.map(|entry| entry.file_name().into_string().unwrap()).filter(|name| !is_memory(name));
     names.map(|name| (name.clone(), fs::read(directory.join(name)).unwrap())).collect()
 }

@@ -81,7 +81,10 @@ fn kill_one(scratch: &Path, town: &Town, memory: &Memory, random: &mut Random) {
 fn copy(state: &Path, to: &Path) {
     for entry in std::fs::read_dir(state).into_iter().flatten() {
         let entry = entry.unwrap();
-        std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        // But for the folder of backups, which is empty.
+        if entry.path().is_file() {
+            std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap();
+        }
     }
 }
 

@@ -41,9 +41,8 @@ pub(crate) fn leave(folder: &Path) -> Vec<Event> {
     signal(Pid::from_raw(i32::try_from(daemon.id()).unwrap()), SIGTERM);
     daemon.wait().unwrap();
     let state = folder.join("state");
-    for entry in fs::read_dir(&state).unwrap() {
-        fs::remove_file(entry.unwrap().path()).unwrap();
-    }
+    let paths = fs::read_dir(&state).unwrap().map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_file()).for_each(|path| fs::remove_file(path).unwrap());
     let path = state.join("messengerd.sqlite");
     write(&Connection::open(&path).unwrap()).unwrap();
     let owner = fs::metadata(&state).unwrap();

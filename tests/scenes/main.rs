@@ -10,6 +10,7 @@ mod support;
 
 mod accounts;
 mod administration;
+mod backups;
 mod classic;
 mod control;
 mod crash;

@@ -81,12 +81,16 @@ fn the_state_is_closed_to_everybody_else() {
         let file = file.unwrap();
         let found = file.metadata().unwrap();
         let name = file.file_name().into_string().unwrap();
-        assert_eq!(found.permissions().mode() & 0o7777, 0o600, "{name}");
+        let mode = if found.is_dir() { 0o700 } else { 0o600 };
+        assert_eq!(found.permissions().mode() & 0o7777, mode, "{name}");
         assert_eq!((found.uid(), found.gid()), (directory.uid(), directory.gid()), "{name}");
         names.push(name);
     }
     names.sort();
-    assert_eq!(names, ["messengerd.lock", "messengerd.sqlite", "messengerd.sqlite-shm", "messengerd.sqlite-wal"]);
+    assert_eq!(
+        names,
+        ["backups", "messengerd.lock", "messengerd.sqlite", "messengerd.sqlite-shm", "messengerd.sqlite-wal"]
+    );
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! Must not be here: what the daemon does. What is printed for people is a table or a sentence; with `--json` it is what
 //! the daemon answered.
 
+mod backup;
 mod configuration;
 mod contacts;
 mod door;
@@ -60,6 +61,11 @@ pub enum Command {
     /// Write to people in the server's name
     #[command(subcommand)]
     Message(message::Command),
+    /// Make a backup, while messengerd runs or not
+    ///
+    /// It has all that was committed before it began, in one file with a manifest beside it, and was checked. Nobody
+    /// waits for it. If it can't be made, those that were there before are as they were.
+    Backup(backup::Arguments),
     /// Say what the journal gets
     #[command(subcommand)]
     Log(log::Command),
@@ -99,6 +105,7 @@ fn run(arguments: Arguments) -> Exit {
         Command::Session(command) => session::run(command),
         Command::Contacts(command) => contacts::run(command),
         Command::Message(command) => message::run(command),
+        Command::Backup(arguments) => backup::run(arguments),
         Command::Log(command) => log::run(command),
         Command::Reload { wait: _, door } => door.call::<Reload>(&Nothing {}).map(drop),
     };

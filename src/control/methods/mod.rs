@@ -11,6 +11,7 @@
 
 pub(super) mod add_contact;
 pub(super) mod add_user;
+pub(super) mod backup;
 pub(super) mod create_invite;
 pub(super) mod delete_user;
 pub(super) mod get_configuration;
@@ -212,4 +213,5 @@ methods! {
     once add_contact::AddContact,
     once remove_contact::RemoveContact,
     streamed send_message::SendMessage,
+    streamed backup::Backup,
 }

@@ -3,6 +3,8 @@
 //! Where it matters what comes together, the writer is held ([`hold_writer`]) while requests are put into its queue
 //! ([`ask`]), so that nothing here depends on how fast the machine is.
 
+#[cfg(target_arch = "x86_64")]
+mod backups;
 mod clock;
 mod cursors;
 mod damage;
