@@ -60,6 +60,14 @@ pub enum ClientError {
     /// There is no password.
     #[error("{0}")]
     Password(String),
+    /// A file can't be made or written.
+    #[error("{said}")]
+    File {
+        /// Which, and why.
+        said: String,
+        /// What the shell is told.
+        exit: Exit,
+    },
     /// What can't be undone was not done: nobody has said yes.
     #[error("nothing was done: {0}")]
     NotConfirmed(String),
@@ -91,6 +99,7 @@ impl ClientError {
                 let codes = [Exit::NoInput, Exit::Unavailable, Exit::TryLater, Exit::NoPermission, Exit::Config];
                 codes.into_iter().find(|exit| status.code() == Some(*exit as i32)).unwrap_or(Exit::Io)
             }
+            Self::File { exit, .. } => *exit,
             Self::UnknownOrder(_) | Self::NotUnderstood { .. } => Exit::Protocol,
             Self::Refused(refused) => match refused {
                 Refused::ReloadRefused { .. } => Exit::Config,

@@ -21,6 +21,7 @@ mod contacts;
 mod cursors;
 mod erasure;
 mod error;
+mod export;
 mod files;
 mod filing;
 #[cfg(any(test, fuzzing))]

@@ -1,6 +1,6 @@
 //! Files that are one person's business: mode 0600, replaced as a whole.
 
-use std::fs::{self, DirBuilder, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -58,4 +58,55 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), FileError> {
         let _ = fs::remove_file(&new);
         error(source)
     })
+}
+
+/// A file that was not there before, and is gone again, or empty, unless it is [finished](NewFile::finish).
+///
+/// For what is written by a process that may leave its rights behind meanwhile: the place is taken at once.
+pub(crate) struct NewFile {
+    path: PathBuf,
+    file: File,
+    finished: bool,
+}
+
+impl NewFile {
+    /// Makes it. Nobody else may read it.
+    ///
+    /// # Errors
+    /// Also when there is something of that name.
+    pub(crate) fn create(path: &Path) -> Result<Self, FileError> {
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+        let file = file.map_err(|source| FileError { path: path.to_owned(), source })?;
+        Ok(Self { path: path.to_owned(), file, finished: false })
+    }
+
+    /// All is written, and on the disk.
+    ///
+    /// # Errors
+    /// When it is not; then the file goes.
+    pub(crate) fn finish(mut self) -> io::Result<()> {
+        self.file.sync_all()?;
+        self.finished = true;
+        Ok(())
+    }
+}
+
+impl Write for NewFile {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for NewFile {
+    fn drop(&mut self) {
+        if !self.finished {
+            // Where it can't be removed any more, it has nothing in it.
+            let _ = self.file.set_len(0);
+            let _ = fs::remove_file(&self.path);
+        }
+    }
 }

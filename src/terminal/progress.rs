@@ -17,6 +17,11 @@ impl Progress {
         Self(bar)
     }
 
+    /// Where the terminal is for something else.
+    pub(crate) fn hidden() -> Self {
+        Self(ProgressBar::hidden())
+    }
+
     /// So much of so much is done.
     pub(crate) fn at(&self, done: u64, of: u64) {
         if self.0.elapsed() < SOON {

@@ -1,10 +1,12 @@
-//! What is kept of a person, and how it goes: erasure.
+//! What is kept of a person, how they are told of it, and how it goes.
 
 use crate::administration::{add, ctl, done, listening};
 use crate::support::{Person, Scratch, Setup, packet, password, until};
 use rusqlite::Connection;
+use serde_json::{Value, json};
 use std::fs;
 use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
@@ -124,4 +126,68 @@ fn an_erasure_that_the_daemon_was_killed_in_is_gone_on_with_by_the_next() {
     assert_eq!(number(&scratch, "SELECT (SELECT count(*) FROM entries) + (SELECT count(*) FROM messages)"), 0);
     assert_eq!(found_in_files(&scratch, &["ann@example.org", "a note 19999"]), [""; 0]);
     Person::sign_up(server.peer(), "bob").barrier();
+}
+
+#[test]
+fn all_that_is_kept_of_somebody_is_told_as_one_document_but_not_their_password() {
+    let server = listening(&[]);
+    let (mut ann, mut bob) = (server.person("ann"), server.person("bob"));
+    ann.add("bob");
+    bob.add("ann");
+    bob.write("ann", "one\r\n\"two\"");
+    ann.hears("bob", "one\r\n\"two\"");
+    // More than one part of the answer has.
+    let long = |number| format!("message {number}{}", ".".repeat(800));
+    for number in 0..100 {
+        ann.write("bob", long(number));
+        bob.hears("ann", long(number));
+    }
+    ann.barrier();
+    drop(ann);
+    bob.sees("ann", 0);
+    bob.write("ann", "waits");
+    bob.barrier();
+    let scratch = &server.scratch;
+    let read = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
+    let told = read(&done(scratch, &["user", "export", "ann"]));
+    assert_eq!(told["messengerd_export"], 1);
+    assert_eq!((&told["account"]["login"], &told["account"]["email"]), (&json!("ann"), &json!("ann@example.org")));
+    assert_eq!((&told["contacts"], &told["blocks"]), (&json!(["bob"]), &json!([])));
+    let messages = told["messages"].as_array().unwrap();
+    assert_eq!(messages.len(), 102);
+    let of = |message: &Value, key: &str| message[key].as_str().unwrap_or_default().to_owned();
+    assert_eq!(of(&messages[0], "text"), "one\r\n\"two\"");
+    assert_eq!((of(&messages[0], "direction"), &messages[0]["delivered"]), ("received".to_owned(), &json!(true)));
+    assert_eq!((of(&messages[100], "direction"), of(&messages[100], "text")), ("sent".to_owned(), long(99)));
+    assert_eq!((of(&messages[101], "text"), &messages[101]["delivered"]), ("waits".to_owned(), &json!(false)));
+    let hash: String = Connection::open(scratch.database())
+        .unwrap()
+        .query_row("SELECT password FROM accounts WHERE login = 'ann'", [], |row| row.get(0))
+        .unwrap();
+    assert!(!told.to_string().contains(&hash));
+    server.logged(r#"ordered and done: tell all that is kept of \"ann\""#);
+    assert_eq!(ctl(scratch, &["user", "export", "nobody"]).0, Some(67));
+
+    // Into a file of one's own, which is made new.
+    let file = scratch.path("ann.json");
+    let name = file.display().to_string();
+    assert_eq!(done(scratch, &["user", "export", "ann", "--output", &name, "--json"]), "");
+    assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+    assert_eq!(read(&fs::read_to_string(&file).unwrap())["messages"], told["messages"]);
+    let (code, _, said) = ctl(scratch, &["user", "export", "bob", "--output", &name]);
+    assert_eq!(code, Some(73));
+    assert!(said.contains(&name) && said.contains("File exists"), "{said}");
+    let nothing = scratch.path("nobody.json");
+    assert_eq!(ctl(scratch, &["user", "export", "nobody", "--output", &nothing.display().to_string()]).0, Some(67));
+    assert!(!nothing.exists());
+
+    // And without the daemon, as somebody who may not write there any more when it begins.
+    let scratch = server.stop();
+    let file = scratch.path("again.json");
+    let (code, out, err) = ctl(&scratch, &["user", "export", "ann", "--output", &file.display().to_string()]);
+    assert_eq!((code, out.as_str()), (Some(0), ""), "{err}");
+    assert_eq!(read(&fs::read_to_string(&file).unwrap())["messages"], told["messages"]);
+    let nothing = scratch.path("nobody.json");
+    assert_eq!(ctl(&scratch, &["user", "export", "nobody", "--output", &nothing.display().to_string()]).0, Some(67));
+    assert_eq!(fs::metadata(&nothing).map_or(0, |file| file.len()), 0);
 }

@@ -9,6 +9,7 @@ mod backup;
 mod configuration;
 mod contacts;
 mod door;
+mod export;
 mod invite;
 mod log;
 mod message;

@@ -97,6 +97,24 @@ pub enum Command {
         #[command(flatten)]
         house: House,
     },
+    /// Write down all that is kept of one person, as one JSON document
+    ///
+    /// The account, its contacts, whom it blocks, and its mailbox: what it has received and sent. Its password is not in it,
+    /// and no hash of it. That it was told is in the journal, with whoever has asked for it.
+    Export {
+        /// Whose
+        #[arg(add = super::names::logins())]
+        login: String,
+        /// Into this file, which nobody else may read; it must not be there yet. Otherwise to standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+        /// It always is JSON; scripts may say so
+        #[arg(long)]
+        json: bool,
+        /// Whom to ask.
+        #[command(flatten)]
+        house: House,
+    },
     /// Allow an account's log-ins again
     Enable {
         /// Whose
@@ -147,6 +165,7 @@ pub(super) fn run(command: Command) -> Result<(), ClientError> {
             }
             delete(&house, &login)
         }
+        Command::Export { login, output, json: _, house } => super::export::run(&house, login, output.as_deref()),
         Command::Enable { login, house } => {
             house.open()?.call::<SetDisabled>(Disabled { login: login.clone(), disabled: false })?;
             print(&format!("{login} is enabled\n"))

@@ -14,6 +14,7 @@ pub(super) mod add_user;
 pub(super) mod backup;
 pub(super) mod create_invite;
 pub(super) mod delete_user;
+pub(super) mod export_user;
 pub(super) mod get_configuration;
 pub(super) mod get_password_policy;
 pub(super) mod kill_sessions;
@@ -204,6 +205,7 @@ methods! {
     once set_password::SetPassword,
     once set_disabled::SetDisabled,
     streamed delete_user::DeleteUser,
+    streamed export_user::ExportUser,
     streamed list_sessions::ListSessions,
     once kill_sessions::KillSessions,
     once create_invite::CreateInvite,

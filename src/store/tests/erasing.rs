@@ -198,6 +198,7 @@ async fn who_reads_in_the_log_keeps_an_erasure_from_being_done_and_nobody_else_w
     let (directory, store, _committed) = open_new();
     let (ann, bob) = ann_and_bob(&store).await;
     assert!(ann.writes(&store, &ann, "a secret").await.unwrap());
+    store.writer.file().await;
     let reader = foreign(directory.path());
     reader.execute_batch("BEGIN").unwrap();
     assert_eq!(number(&reader, "SELECT count(*) FROM messages"), 1);
