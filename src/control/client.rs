@@ -4,7 +4,7 @@ use super::LocalError;
 use super::interface::{NAME, Refused};
 use super::methods::{Answered, Method, Streamed};
 use crate::domain::exit::Exit;
-use crate::store::backup::BackupError;
+use crate::store::backup::{BackupError, RestoreError};
 use serde::Serialize;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -74,6 +74,9 @@ pub enum ClientError {
     /// A backup could not be taken to another folder.
     #[error(transparent)]
     Backup(#[from] BackupError),
+    /// A backup can't be restored.
+    #[error(transparent)]
+    Restore(#[from] RestoreError),
     /// Another process of ours, which has said why.
     #[error("messengerctl backup: {0}")]
     Another(ExitStatus),
@@ -95,6 +98,7 @@ impl ClientError {
             Self::Password(_) => Exit::Data,
             Self::NotConfirmed(_) => Exit::Usage,
             Self::Backup(error) => error.exit(),
+            Self::Restore(error) => error.exit(),
             Self::Another(status) => {
                 let codes = [Exit::NoInput, Exit::Unavailable, Exit::TryLater, Exit::NoPermission, Exit::Config];
                 codes.into_iter().find(|exit| status.code() == Some(*exit as i32)).unwrap_or(Exit::Io)

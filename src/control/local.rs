@@ -8,14 +8,15 @@ use super::audit::Audit;
 use super::methods::{self, Answered, Parts, Streamed};
 use super::{Caller, ClientError, Desk};
 use crate::accounts::Accounts;
-use crate::config::{self, Faults, Live, Sources, Synchronous};
+use crate::config::{self, Faults, Live, Settings, Sources, Synchronous};
 use crate::domain::exit::Exit;
 use crate::handlers::Core;
-use crate::host::journal;
-use crate::host::privileges::{self, PrivilegeError, Wanted};
+use crate::host::journal::{self, Chain};
+use crate::host::privileges::{self, Identity, PrivilegeError, StateDirectoryError, Wanted};
 use crate::store::{OpenError, Options, Progress, Store, backup};
+use std::error::Error;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::sync::Arc;
 use tokio::runtime::Runtime;
@@ -38,6 +39,9 @@ pub enum LocalError {
     /// The daemon's user can't be had.
     #[error(transparent)]
     Privileges(#[from] PrivilegeError),
+    /// The state directory can't be had.
+    #[error(transparent)]
+    StateDirectory(#[from] StateDirectoryError),
     /// The database can't be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
@@ -54,8 +58,72 @@ impl LocalError {
             Self::Config(_) | Self::NoStateDirectory => Exit::Config,
             Self::NoDatabase(_) => Exit::NoInput,
             Self::Privileges(error) => error.exit(),
+            Self::StateDirectory(error) => error.exit(),
             Self::Store(error) => error.exit(),
             Self::System(_) => Exit::Os,
+        }
+    }
+}
+
+/// Where the daemon's state is, and who touches it.
+pub(super) struct Place {
+    settings: Settings,
+    directory: PathBuf,
+    identity: Identity,
+    caller: Caller,
+}
+
+impl Place {
+    /// Where the configuration says.
+    ///
+    /// # Errors
+    /// See [`LocalError`].
+    pub(super) fn of(sources: &Sources) -> Result<Self, LocalError> {
+        let settings = config::load(sources)?.settings;
+        let directory = config::state_directory(&settings).ok_or(LocalError::NoStateDirectory)?;
+        let wanted = Wanted { user: settings.process.user.clone(), group: settings.process.group.clone() };
+        let identity = privileges::plan(&wanted, &directory)?;
+        Ok(Self { settings, directory, identity, caller: Caller::ourselves() })
+    }
+
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// Makes the state directory as a daemon would, where none has been yet.
+    ///
+    /// # Errors
+    /// [`LocalError::StateDirectory`].
+    pub(super) fn prepare(&self) -> Result<(), LocalError> {
+        Ok(privileges::prepare_state_directory(&self.directory, &self.identity)?)
+    }
+
+    /// Becomes the daemon's user, for good. The journal is written to from here on; where there is none, standard error
+    /// gets what matters.
+    ///
+    /// # Errors
+    /// [`LocalError::Privileges`].
+    pub(super) fn step_down(&self) -> Result<(), LocalError> {
+        privileges::drop_to(&self.identity)?;
+        let (format, level) = if journal::is_there() {
+            (journal::Format::Journal, LevelFilter::INFO)
+        } else {
+            (journal::Format::Text, LevelFilter::WARN)
+        };
+        let _ = journal::start(format, level);
+        Ok(())
+    }
+
+    /// What was done here that is no method, and what became of it: for the journal, if there is one. The caller is told
+    /// by other means.
+    pub(super) fn note<T, E: Error + 'static>(&self, change: &str, outcome: &Result<T, E>) {
+        let peer = self.caller;
+        match outcome {
+            _ if !journal::is_there() => {}
+            Ok(_) => tracing::info!(audit = 1, %peer, "ordered and done: {change}"),
+            Err(error) => {
+                tracing::warn!(audit = 1, %peer, error = %Chain(error), "ordered and refused: {change}");
+            }
         }
     }
 }
@@ -75,21 +143,12 @@ impl Local {
     /// # Errors
     /// See [`LocalError`].
     pub(super) fn open(sources: &Sources) -> Result<Self, LocalError> {
-        let settings = config::load(sources)?.settings;
-        let directory = config::state_directory(&settings).ok_or(LocalError::NoStateDirectory)?;
-        if !Store::is_in(&directory) {
-            return Err(LocalError::NoDatabase(directory));
+        let place = Place::of(sources)?;
+        if !Store::is_in(&place.directory) {
+            return Err(LocalError::NoDatabase(place.directory));
         }
-        let caller = Caller::ourselves();
-        let wanted = Wanted { user: settings.process.user.clone(), group: settings.process.group.clone() };
-        privileges::drop_to(&privileges::plan(&wanted, &directory)?)?;
-        // Where there is no journal, standard error gets what matters.
-        let (format, level) = if journal::is_there() {
-            (journal::Format::Journal, LevelFilter::INFO)
-        } else {
-            (journal::Format::Text, LevelFilter::WARN)
-        };
-        let _ = journal::start(format, level);
+        place.step_down()?;
+        let Place { settings, directory, caller, .. } = place;
         if let Err(error) = backup::prepare(&directory) {
             tracing::warn!(%error, "the folder of backups can't be made");
         }

@@ -54,7 +54,7 @@ pub(super) fn header(db: &Connection) -> rusqlite::Result<(i64, i64, i64)> {
     Ok((number("application_id")?, number("user_version")?, tables))
 }
 
-fn newest(migrations: &[Migration]) -> i64 {
+pub(super) fn newest(migrations: &[Migration]) -> i64 {
     i64::try_from(migrations.len()).unwrap_or(i64::MAX)
 }
 

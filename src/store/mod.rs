@@ -115,7 +115,7 @@ impl Store {
     /// Whether there is a database in a folder.
     #[must_use]
     pub fn is_in(directory: &Path) -> bool {
-        directory.join(open::FILE).is_file()
+        directory.join(open::FILE).is_file() || backup::pending(directory).is_ok_and(|pending| pending.is_some())
     }
 
     /// Makes an account, with an empty mailbox.

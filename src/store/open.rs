@@ -1,7 +1,7 @@
 //! Opening a database so that whatever is wrong with it is found now, and said.
 
 use super::migrations::{self, Migration, Progress};
-use super::{OpenError, Options, files};
+use super::{OpenError, Options, backup, files};
 use nix::fcntl::{Flock, FlockArg};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
@@ -27,7 +27,9 @@ pub(super) struct Opened {
 }
 
 pub(super) fn open(options: &Options, migrations: &[Migration], progress: &Progress) -> Result<Opened, OpenError> {
-    let lock = lock(&options.directory.join(LOCK_FILE))?;
+    let lock = lock_directory(&options.directory)?;
+    // Whoever restored a backup may have been killed before the end.
+    backup::finish(&options.directory)?;
     let path = options.directory.join(FILE);
     create(&path)?;
     let mut db = connect(&path, options)?;
@@ -41,6 +43,11 @@ pub(super) fn open(options: &Options, migrations: &[Migration], progress: &Progr
     // Pages that were looked at once, and are not what is wanted next.
     db.execute_batch("PRAGMA shrink_memory").map_err(|source| OpenError::sqlite(&path, "can't free memory", source))?;
     Ok(Opened { db, path, lock })
+}
+
+/// Keeps all others out of a state directory.
+pub(super) fn lock_directory(directory: &Path) -> Result<Lock, OpenError> {
+    lock(&directory.join(LOCK_FILE))
 }
 
 /// Two processes on one database would each keep a mailbox's cursor to itself, so the second is refused. SQLite's own

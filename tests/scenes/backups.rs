@@ -12,31 +12,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 /// The names in a folder.
-fn names(folder: &Path) -> BTreeSet<String> {
+pub fn names(folder: &Path) -> BTreeSet<String> {
     let entries = fs::read_dir(folder).unwrap();
     entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-fn folder(scratch: &Scratch) -> PathBuf {
+pub fn folder(scratch: &Scratch) -> PathBuf {
     scratch.state().join("backups")
 }
 
 /// Has a backup made, and returns what is said of it.
-fn back_up(scratch: &Scratch, words: &[&str]) -> Value {
+pub fn back_up(scratch: &Scratch, words: &[&str]) -> Value {
     let words = [&["backup", "--json"], words].concat();
     serde_json::from_str(&done(scratch, &words)).unwrap()
 }
 
-fn file(backup: &Value) -> PathBuf {
+pub fn file(backup: &Value) -> PathBuf {
     backup["file"].as_str().unwrap().into()
 }
 
-fn manifest(file: &Path) -> Value {
+pub fn manifest(file: &Path) -> Value {
     serde_json::from_slice(&fs::read(file.with_extension("json")).unwrap()).unwrap()
 }
 
 /// What is in a copy, which is whole and one file.
-fn texts(file: &Path) -> Vec<String> {
+pub fn texts(file: &Path) -> Vec<String> {
     let header = fs::read(file).unwrap();
     assert_eq!(header[18..20], [1, 1], "it needs no log");
     let copy = Connection::open(file).unwrap();

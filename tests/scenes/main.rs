@@ -30,6 +30,7 @@ mod presence;
 mod privacy;
 mod privileges;
 mod reload;
+mod restoring;
 mod sandbox;
 mod secrets;
 mod sessions;

@@ -14,6 +14,7 @@ mod invite;
 mod log;
 mod message;
 mod names;
+mod restore;
 mod session;
 mod user;
 
@@ -67,6 +68,11 @@ pub enum Command {
     /// It has all that was committed before it began, in one file with a manifest beside it, and was checked. Nobody
     /// waits for it. If it can't be made, those that were there before are as they were.
     Backup(backup::Arguments),
+    /// Put a backup in the place of the database, or see whether that could be done
+    ///
+    /// messengerd has to be stopped. A backup that is damaged, incomplete or of a later release is refused before anything
+    /// is touched. The database of before is moved aside and kept.
+    Restore(restore::Arguments),
     /// Say what the journal gets
     #[command(subcommand)]
     Log(log::Command),
@@ -107,6 +113,7 @@ fn run(arguments: Arguments) -> Exit {
         Command::Contacts(command) => contacts::run(command),
         Command::Message(command) => message::run(command),
         Command::Backup(arguments) => backup::run(arguments),
+        Command::Restore(arguments) => restore::run(arguments),
         Command::Log(command) => log::run(command),
         Command::Reload { wait: _, door } => door.call::<Reload>(&Nothing {}).map(drop),
     };

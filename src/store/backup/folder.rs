@@ -272,7 +272,7 @@ impl Drop for Unfinished<'_> {
 
 /// `messengerd-20261127T132005Z`.
 fn stem(at: UnixMillis) -> String {
-    format!("{PREFIX}{}", manifest::moment(at).replace([':', '-'], ""))
+    format!("{PREFIX}{}", manifest::stamp(at))
 }
 
 fn is_taken(names: &BTreeSet<String>, stem: &str) -> bool {

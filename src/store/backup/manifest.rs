@@ -85,8 +85,13 @@ impl Manifest {
     }
 }
 
+/// A moment as it stands in names: `20261127T132005Z`.
+pub(super) fn stamp(at: UnixMillis) -> String {
+    moment(at).replace([':', '-'], "")
+}
+
 /// RFC 3339, to the second, in UTC.
-pub(super) fn moment(at: UnixMillis) -> String {
+fn moment(at: UnixMillis) -> String {
     let since = Duration::from_millis(u64::try_from(at.0).unwrap_or_default());
     // Later than the year 9999 is later than any backup.
     UNIX_EPOCH.checked_add(since).map(|at| humantime::format_rfc3339_seconds(at).to_string()).unwrap_or_default()

@@ -6,9 +6,11 @@
 //! name, and beside it a manifest ([`manifest`]) that says what it is. So whatever happens at whatever moment, the backups
 //! that were there before are there and whole, and what is called a backup is one.
 //!
-//! [`carry`] takes one to another folder, by the same rules.
+//! [`carry`] takes one to another folder, by the same rules. A [`Candidate`] is one that may be restored: it is looked at first, and
+//! then takes the place of the database ([`swap`]) so that at each moment there is the one or the other.
 //!
-//! Errors: a [`BackupError`], with the path and what to do. Then there is no new backup, and the others are as they were.
+//! Errors: a [`BackupError`], with the path and what to do. Then there is no new backup, and the others are as they were;
+//! or a [`RestoreError`]: then the database is as it was.
 //!
 //! Must not be here: who may ask for one, and when it is made.
 
@@ -18,10 +20,14 @@ mod copy;
 mod error;
 mod folder;
 mod manifest;
+mod restore;
+mod swap;
 
 pub use carry::{Carried, carry, expect_folder};
 pub use error::BackupError;
 pub use manifest::Manifest;
+pub use restore::{Candidate, RestoreError};
+pub(super) use swap::{finish, pending};
 
 use super::{Options, Store};
 use crate::domain::UnixMillis;

@@ -14,7 +14,7 @@ const FULL: i32 = 28;
 const ELSE: i32 = 70;
 
 /// 2026-11-27T13:20:05Z, and some seconds later.
-fn moment(seconds: i64) -> UnixMillis {
+pub(super) fn moment(seconds: i64) -> UnixMillis {
     UnixMillis(1_795_785_605_000 + seconds * 1000)
 }
 
@@ -24,7 +24,7 @@ fn make(directory: &Path, at: i64, keep: u32) -> Result<Made, BackupError> {
 }
 
 /// A folder in which a backup was made, and messages were written since.
-fn with_a_backup() -> TempDir {
+pub(super) fn with_a_backup() -> TempDir {
     let directory = TempDir::new().unwrap();
     backup::prepare(directory.path()).unwrap();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
@@ -42,7 +42,7 @@ fn with_a_backup() -> TempDir {
 }
 
 /// The same again.
-fn copy_of(directory: &Path) -> TempDir {
+pub(super) fn copy_of(directory: &Path) -> TempDir {
     let copy = TempDir::new().unwrap();
     backup::prepare(copy.path()).unwrap();
     for folder in ["", "backups"] {
@@ -55,7 +55,7 @@ fn copy_of(directory: &Path) -> TempDir {
     copy
 }
 
-fn names(directory: &Path) -> BTreeSet<String> {
+pub(super) fn names(directory: &Path) -> BTreeSet<String> {
     let names = directory.join("backups").read_dir().unwrap();
     names.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }

@@ -17,6 +17,8 @@ mod migrating;
 mod model;
 mod opening;
 mod released;
+#[cfg(target_arch = "x86_64")]
+mod restoring;
 mod statements;
 mod stopping;
 #[cfg(target_arch = "x86_64")]
