@@ -9,7 +9,7 @@
 //!
 //! Must not be here: what only makes fuzzing pass.
 
-use crate::{client, config, control, domain, handlers, handover, host, protocol, store};
+use crate::{client, config, control, domain, handlers, handover, host, metrics, protocol, store};
 #[cfg(fuzzing)]
 use std::time::{Duration, Instant};
 
@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 pub type Target = fn(&[u8]);
 
 /// What is fuzzed, by name.
-pub const TARGETS: [(&str, Target); 12] = [
+pub const TARGETS: [(&str, Target); 13] = [
     ("classic_request", protocol::classic::fuzzing::request),
     ("classic_split", protocol::classic::fuzzing::split),
     ("client_packets", client::fuzzing::packets),
@@ -28,6 +28,7 @@ pub const TARGETS: [(&str, Target); 12] = [
     ("handover_state", handover::fuzzing::state),
     ("handover_roll", handover::fuzzing::roll),
     ("journal", host::journal::fuzzing::lines),
+    ("metrics", metrics::fuzzing::converse_with),
     ("people", people),
     ("store", store::fuzzing::steps),
 ];

@@ -17,15 +17,16 @@
 //! - The [`handover`] is what one process leaves to the next, so that connections outlive it.
 //!
 //! Around that way stand the [`daemon`] (start, reload, stop), the [`client`] (the terminal client), [`control`] (the
-//! administrators' door, and `messengerctl` at the other side of it), and what every room may lean on: [`config`] (the
-//! administrator's words), [`terminal`] (what programs for terminals share), [`limits`] (how much one may take of what all share), [`host`] (systemd and the kernel; the only
+//! administrators' door, and `messengerctl` at the other side of it), [`metrics`] (the figures, for programs that collect
+//! such), and what every room may lean on: [`config`] (the
+//! administrator's words), [`terminal`] (what programs for terminals share), [`limits`] (how much one may take of what all share), [`figures`] (what is counted of it all), [`host`] (systemd and the kernel; the only
 //! `unsafe`), and [`domain`] (the words that protocol and store share, valid by construction).
 //!
 //! # Which room may know which
 //!
-//! Imports run downwards: `daemon`, `client`, `listener`, `connection`, `protocol`, `control`, `handlers`,
-//! `notifier`, `accounts`, `handover`, `sessions`, `store`, `config`, `terminal`, `limits`, `host`, `domain`. Nothing imports a room
-//! above itself; `protocol` and `store` never meet, and `control` meets none of `listener`, `connection` and `protocol`.
+//! Imports run downwards: `daemon`, `client`, `listener`, `connection`, `protocol`, `control`, `metrics`, `handlers`,
+//! `notifier`, `accounts`, `handover`, `sessions`, `store`, `config`, `terminal`, `limits`, `figures`, `host`, `domain`. Nothing imports a room
+//! above itself; `protocol` and `store` never meet, and neither `control` nor `metrics` meets any of `listener`, `connection` and `protocol`.
 //! `tests/house.rs` reads the `use` lines and holds this. Above all of them stands `fuzzing`, which only tests and fuzzing build.
 //!
 //! # Errors
@@ -48,6 +49,8 @@ pub mod control;
 pub mod daemon;
 #[forbid(unsafe_code)]
 pub mod domain;
+#[forbid(unsafe_code)]
+pub mod figures;
 #[cfg(any(test, fuzzing))]
 #[forbid(unsafe_code)]
 pub mod fuzzing;
@@ -60,6 +63,8 @@ pub mod host;
 pub mod limits;
 #[forbid(unsafe_code)]
 pub mod listener;
+#[forbid(unsafe_code)]
+pub mod metrics;
 #[forbid(unsafe_code)]
 pub mod notifier;
 #[forbid(unsafe_code)]

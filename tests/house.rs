@@ -6,13 +6,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// From the top of the house to its ground (`src/lib.rs` says why).
-const ROOMS: [&str; 17] = [
+const ROOMS: [&str; 19] = [
     "daemon",
     "client",
     "listener",
     "connection",
     "protocol",
     "control",
+    "metrics",
     "handlers",
     "notifier",
     "accounts",
@@ -22,13 +23,21 @@ const ROOMS: [&str; 17] = [
     "config",
     "terminal",
     "limits",
+    "figures",
     "host",
     "domain",
 ];
 
 /// Rooms that know nothing of each other, whichever stands higher.
-const STRANGERS: [(&str, &str); 4] =
-    [("protocol", "store"), ("control", "listener"), ("control", "connection"), ("control", "protocol")];
+const STRANGERS: [(&str, &str); 7] = [
+    ("protocol", "store"),
+    ("control", "listener"),
+    ("control", "connection"),
+    ("control", "protocol"),
+    ("metrics", "listener"),
+    ("metrics", "connection"),
+    ("metrics", "protocol"),
+];
 
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("src")

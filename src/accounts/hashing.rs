@@ -5,6 +5,7 @@ mod memory;
 
 use crate::config;
 use crate::domain::Password;
+use crate::figures::{Distribution, Queue};
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{CustomizedPasswordHasher, Error, PasswordVerifier, try_generate_salt};
 use argon2::{Algorithm, Params, Version};
@@ -83,6 +84,11 @@ impl Hasher {
     /// Starts the threads, which end when this is dropped. They have done all that serving forbids when it returns.
     pub(super) fn start(threads: usize, queue: usize) -> io::Result<Self> {
         Crew::start(threads, queue, IDLE).map(Self)
+    }
+
+    /// How long hashes took, how many are computed or wait, and how many found no place.
+    pub(super) fn figures(&self) -> (Distribution, Queue, u64) {
+        self.0.figures()
     }
 
     /// A PHC string with a fresh salt.

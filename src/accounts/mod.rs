@@ -9,6 +9,7 @@
 
 mod administration;
 mod debts;
+mod figures;
 mod hashing;
 
 pub use administration::{AdministrationError, hash_password, is_voice};
@@ -19,6 +20,7 @@ use crate::domain::reply::{LogInRefusal, SignUpRefusal};
 use crate::domain::{AccountId, Email, InviteCode, Login, Password, Peer, Secret, Source, UnixMillis};
 use crate::limits::{Budget, Throttle};
 use crate::store::{Account, NewAccount, NotMade, Store, StoreError};
+use figures::Throttled;
 use hashing::{Hasher, Verdict};
 use std::io;
 use std::sync::Arc;
@@ -33,6 +35,7 @@ pub struct Accounts {
     by_source: Throttle<Source>,
     log_ins: Throttle<Source>,
     sign_ups: Throttle<Option<Source>>,
+    throttled: Throttled,
 }
 
 /// Why somebody did not get what they asked for.
@@ -64,6 +67,7 @@ impl Accounts {
             by_source: Throttle::default(),
             log_ins: Throttle::default(),
             sign_ups: Throttle::default(),
+            throttled: Throttled::default(),
         })
     }
 
@@ -128,10 +132,12 @@ impl Accounts {
         let by_source = Budget { burst: accounts.source_sign_ups, refill: accounts.source_sign_ups_refill };
         let by_all = Budget { burst: accounts.sign_ups, refill: accounts.sign_ups_refill };
         if !self.sign_ups.spend(source, by_source) {
+            self.throttled.count(figures::SIGN_UPS_OF_SOURCE);
             return false;
         }
         let taken = self.sign_ups.spend(None, by_all);
         if !taken {
+            self.throttled.count(figures::SIGN_UPS);
             self.sign_ups.refund(&source, by_source);
         }
         taken
@@ -154,22 +160,25 @@ impl Accounts {
         let source = Source::from(peer);
         let by_source = Budget { burst: auth.source_failures, refill: auth.source_refill };
         let by_login = Budget { burst: auth.account_failures, refill: auth.account_refill };
-        let throttled = Err(AccountError::Refused(LogInRefusal::TryLater));
+        let throttled = |why| {
+            self.throttled.count(why);
+            Err(AccountError::Refused(LogInRefusal::TryLater))
+        };
 
         let log_ins = Budget { burst: auth.source_log_ins, refill: auth.source_log_ins_refill };
         if !self.log_ins.spend(source, log_ins) {
-            return throttled;
+            return throttled(figures::LOG_INS_OF_SOURCE);
         }
         // Each attempt counts as a failure until it is known to be none, so that many at once don't get past the limit.
         if !self.by_source.spend(source, by_source) {
-            return throttled;
+            return throttled(figures::FAILURES_OF_SOURCE);
         }
         let login = Login::parse(login).ok();
         if let Some(login) = &login
             && !self.by_login.spend(login.clone(), by_login)
         {
             self.by_source.refund(&source, by_source);
-            return throttled;
+            return throttled(figures::FAILURES_OF_ACCOUNT);
         }
         let outcome = self.compare(login.clone(), password, &auth).await;
         let wrong = [LogInRefusal::UnknownLogin, LogInRefusal::WrongPassword];

@@ -32,6 +32,13 @@ settings! {
         /// Used only when systemd passed no socket named "control". The package has messengerd-control.socket, where
         /// SocketGroup= and SocketMode= say who may connect.
         restart control: Option<PathBuf> = None, absolute_path("/run/messengerd/control");
+
+        /// Where programs that collect metrics ask for them, with HTTP ("GET /metrics"): addresses as above. There is no
+        /// login or text in them, but how much is going on. A UNIX socket is open to the user and the group that the
+        /// daemon runs as (mode 0660).
+        /// Used only when systemd passed no socket named "metrics". The package has messengerd-metrics.socket, where
+        /// ListenStream=, SocketGroup= and SocketMode= say where and for whom.
+        restart metrics: Vec<ListenAddress> = Vec::new(), addresses();
     }
 
     /// What is kept on disk.

@@ -99,6 +99,11 @@ impl Connections {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// As many as there may be.
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -162,6 +167,7 @@ impl Connections {
     /// One that a process before this has admitted. It counts as one, even where there are more by now than there may be.
     pub fn take_up(&self, connection: &Arc<Connection>) {
         self.count.fetch_add(1, Ordering::Relaxed);
+        connection.shared.counts.took_up();
         self.enter(connection, |connection| {
             if connection.session_key().is_none() {
                 self.strangers.lost_session(connection);

@@ -20,6 +20,7 @@
 mod activity;
 mod connections;
 mod end;
+mod figures;
 mod inbox;
 mod kept;
 mod mail;
@@ -32,6 +33,7 @@ mod subscriber;
 
 pub use connections::{Connections, Refused};
 pub use end::End;
+pub use figures::Figures;
 pub use pacer::Pacer;
 pub use stream::Stream;
 
@@ -76,6 +78,8 @@ pub struct Shared {
     pub handover: Option<Handover>,
     /// When the daemon stops: connections that go on in the next process.
     pub parked: Mutex<Vec<Arc<Connection>>>,
+    /// What was counted of all this.
+    pub counts: Figures,
 }
 
 impl Shared {
@@ -94,6 +98,7 @@ impl Shared {
             population_changed: Notify::new(),
             handover,
             parked: Mutex::default(),
+            counts: Figures::default(),
         }))
     }
 }
@@ -133,10 +138,13 @@ struct State {
     answering: bool,
     /// What the process before had read of a request, or what this one leaves to the next.
     unread: Option<Box<Unread>>,
+    /// As much of the outbox is counted among what waits in all of them.
+    counted: usize,
 }
 
 /// The state in our hands. While it is, the connection's line says that it is unsettled; afterwards, what is true.
 struct Held<'a> {
+    figures: &'a Figures,
     line: Option<&'a Line>,
     state: MutexGuard<'a, State>,
 }
@@ -157,7 +165,8 @@ impl DerefMut for Held<'_> {
 
 impl Drop for Held<'_> {
     fn drop(&mut self) {
-        let state = &*self.state;
+        let state = &mut *self.state;
+        self.figures.outbox(&mut state.counted, state.outbox.waiting_bytes());
         if let Some(line) = self.line
             && !std::thread::panicking()
             && !state.answering
@@ -209,7 +218,7 @@ impl Connection {
         let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let line = self.line.as_deref();
         line.inspect(|line| line.unsettle());
-        Held { line, state }
+        Held { figures: &self.shared.counts, line, state }
     }
 
     fn session_key(&self) -> Option<SessionKey> {
@@ -238,7 +247,10 @@ impl Connection {
         // socket tells once: asked again, it seems to have passed on everything.
         if !matches!(end, End::Broken(_)) {
             let store = &self.shared.core.store;
-            state.outbox.settle(&self.stream, |account, seq| store.delivered(account, seq));
+            state.outbox.settle(&self.stream, |account, seq| {
+                store.delivered(account, seq);
+                self.shared.counts.delivered();
+            });
         }
         // Mail that the peer has not taken will be sent anew, so its kernel must not get the rest of it later.
         if state.outbox.has_mail_under_way() {
@@ -295,6 +307,7 @@ impl Connection {
         let (own, common) = (self.requests.wait(ours, now), self.seat.meter().wait(all, now));
         let wait = own.max(common)?;
         if !self.slowed.swap(true, Relaxed) {
+            self.shared.counts.slowed();
             let key = if own.is_some() { "connections.requests" } else { "connections.source_requests" };
             tracing::warn!(peer = %self.peer, "the peer asks for more than {key} allows: it is read more slowly");
         }
@@ -310,6 +323,7 @@ impl Connection {
     /// Takes up what came of a request, all at once: nothing that a new session is told comes before the reply that
     /// begins it, and no newer status before a reply with an older one.
     fn end_answer(&self, outcome: Outcome) {
+        self.shared.counts.answered(&outcome.reply);
         let mut state = self.lock();
         let session_changes = !matches!(outcome.session, SessionChange::Keep);
         match outcome.session {
@@ -355,7 +369,10 @@ impl Connection {
         let settings = self.shared.settings.get();
         let gaps = self.gaps(&settings);
         let store = &self.shared.core.store;
-        let step = state.outbox.step(&self.stream, Instant::now(), gaps, |account, seq| store.delivered(account, seq));
+        let step = state.outbox.step(&self.stream, Instant::now(), gaps, |account, seq| {
+            store.delivered(account, seq);
+            self.shared.counts.delivered();
+        });
         let reads_on = state.mail.is_behind() && state.session.is_some() && !state.flushing;
         match step {
             Ok(Step::Idle) if reads_on => mail::read_on(self, state),
@@ -435,6 +452,13 @@ impl Connection {
             line.set_session(None, Seq(0));
         }
         Some(session)
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        self.shared.counts.outbox(&mut state.counted, 0);
     }
 }
 

@@ -228,6 +228,11 @@ impl Outbox {
         self.queue.iter().flat_map(|queue| &queue.waiting)
     }
 
+    /// What waits and is not begun to be written.
+    pub(super) fn waiting_bytes(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.mail_cost + queue.other_cost)
+    }
+
     fn nothing_waits(&self) -> bool {
         self.waiting().next().is_none()
     }

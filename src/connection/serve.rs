@@ -121,6 +121,7 @@ async fn answer(connection: &Arc<Connection>, request: &[u8]) -> Result<(), End>
     let subscriber: Arc<dyn Subscriber> = Arc::<Connection>::clone(connection);
     let caller = Caller { session: session.as_ref(), peer: connection.peer, protocol: PROTOCOL, subscriber };
     let (name, _) = handlers::needs(&request.request);
+    connection.shared.counts.asked(name);
     let outcome = handlers::handle(&connection.shared.core, &caller, request.key, request.request)
         .await
         .map_err(|error| End::Refused(name, error))?;
@@ -145,6 +146,7 @@ async fn finish(connection: &Arc<Connection>, end: End) {
             stay_on_the_roll_until_told(Arc::clone(line), Arc::clone(sessions), session.account);
         }
     }
+    connection.shared.counts.closed(end.as_ref());
     end::log(connection.peer, session.as_ref().map(|session| session.login.as_str()), end.as_ref());
 }
 

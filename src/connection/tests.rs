@@ -1,6 +1,7 @@
 //! One connection with its peer and its store in our hands: what happens between two steps, which no scene can hold
 //! still.
 
+mod figures;
 mod kept;
 
 use super::*;

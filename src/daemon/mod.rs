@@ -12,6 +12,7 @@
 
 mod arguments;
 mod error;
+mod figures;
 mod greeting;
 mod log;
 mod orders;
@@ -30,6 +31,7 @@ use crate::domain::exit::Exit;
 use crate::host::journal::{self, LogControl};
 use crate::host::notify::Notifier;
 use crate::host::privileges::{self, Wanted};
+use crate::host::process::Process;
 use crate::host::resources;
 use crate::store::{self, Store};
 use sandbox::Sandbox;
@@ -46,6 +48,7 @@ struct Daemon {
     log: LogControl,
     notifier: Notifier,
     sandbox: Sandbox,
+    process: Option<Process>,
 }
 
 /// Runs the daemon until it is told to stop, and says how it went.
@@ -74,7 +77,7 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     let directory = config::state_directory(settings).ok_or(StartError::NoStateDirectory)?;
     let wanted = Wanted { user: settings.process.user.clone(), group: settings.process.group.clone() };
     let identity = privileges::plan(&wanted, &directory)?;
-    sockets::give_over(&sockets.clients, &identity)?;
+    sockets::give_over(sockets.clients.iter().chain(&sockets.metrics), &identity)?;
     privileges::prepare_state_directory(&directory, &identity)?;
     privileges::drop_to(&identity)?;
     tracing::info!(state = %directory.display(), "running as {identity}");
@@ -86,6 +89,7 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     // What this looks up is forbidden afterwards.
     let threads = serve::worker_threads(settings);
     serve::check_threads(threads)?;
+    let process = figures::process();
     let mut sandbox = Sandbox::new(&settings.sandbox);
     sandbox.confine_files(&directory, &arguments.sources, &loaded, &notifier)?;
 
@@ -101,7 +105,7 @@ fn start(arguments: Arguments) -> Result<(), StartError> {
     let (store, committed) = Store::open(&options, &progress)?;
 
     let runtime = serve::runtime(threads)?;
-    let daemon = Daemon { arguments, live: Live::new(loaded.settings), log: log_control, notifier, sandbox };
+    let daemon = Daemon { arguments, live: Live::new(loaded.settings), log: log_control, notifier, sandbox, process };
     let left = keeping.map(|keeping| takeover::Left::sort(stored, keeping)).transpose()?;
     runtime.block_on(serve::serve(daemon, sockets, left, store, committed))
 }

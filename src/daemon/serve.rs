@@ -4,7 +4,7 @@ use super::population::Population;
 use super::reload::Refusal;
 use super::sockets::Sockets;
 use super::takeover::{self, Left};
-use super::{Daemon, StartError, greeting, orders, reload};
+use super::{Daemon, StartError, figures, greeting, orders, reload};
 use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::connection::Shared;
@@ -141,6 +141,8 @@ pub(super) async fn serve(
     let watchdog = Watchdog::start(watchdog::interval_from_systemd(), daemon.notifier.clone(), probe)
         .map_err(failed("the watchdog"))?;
 
+    let rooms = figures::Rooms::of(&shared, &mut daemon);
+    let showing = figures::show(sockets.metrics, &rooms)?;
     let (takers, mut ordered) = orders::take(sockets.control, &shared.core, &daemon.live)?;
 
     daemon.sandbox.confine_calls()?;
@@ -170,7 +172,7 @@ pub(super) async fn serve(
             }
         })
         .await;
-    drop(takers);
+    drop((takers, showing));
 
     daemon.notifier.stopping();
     shared.stop.cancel();

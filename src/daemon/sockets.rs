@@ -7,6 +7,7 @@ use crate::host::journal::Chain;
 use crate::host::privileges::Identity;
 use crate::host::sockets::{self, Listener, NamedListener, Reach, SocketError, Stored, TcpOptions};
 use crate::listener;
+use crate::metrics;
 use std::io;
 use std::net::Ipv6Addr;
 use std::os::unix::fs::lchown;
@@ -17,6 +18,8 @@ use std::path::PathBuf;
 const CLASSIC: &str = "classic";
 /// Administrators' commands.
 const CONTROL: &str = "control";
+/// Programs that collect metrics.
+const METRICS: &str = "metrics";
 
 /// All that is listened on.
 pub(super) struct Sockets {
@@ -24,29 +27,36 @@ pub(super) struct Sockets {
     pub(super) clients: Vec<Open>,
     /// Where administrators' commands come in.
     pub(super) control: Vec<UnixListener>,
+    /// Where metrics are asked for.
+    pub(super) metrics: Vec<Open>,
 }
 
 /// A listener that stands, not yet on the runtime.
 pub(super) struct Open {
     /// Where, for log lines.
     pub(super) address: String,
-    from_systemd: bool,
+    source: &'static str,
     listener: Listener,
     /// The file of a UNIX socket that we made ourselves.
     file: Option<PathBuf>,
 }
 
 /// Takes what systemd passed; where it passed none of a name, binds what the configuration says: `listen.classic`,
-/// `listen.control`. Before there are threads, and before privileges go. With a `store` of descriptors comes what was
+/// `listen.control`, `listen.metrics`. Before there are threads, and before privileges go. With a `store` of descriptors comes what was
 /// in it.
 pub(super) fn open(
     settings: &Settings,
     store: Option<&DescriptorStore>,
 ) -> Result<(Sockets, Vec<Stored>), SocketError> {
-    let inherited = sockets::inherited(&[CLASSIC, CONTROL], store.is_some(), handover::is_name)?;
+    let inherited = sockets::inherited(&[CLASSIC, CONTROL, METRICS], store.is_some(), handover::is_name)?;
     tell_closed(&inherited.closed, store);
-    let (control, classic): (Vec<_>, Vec<_>) = inherited.listeners.into_iter().partition(|named| named.name == CONTROL);
-    let sockets = Sockets { clients: open_classic(classic, settings)?, control: open_control(control, settings)? };
+    let (control, others): (Vec<_>, Vec<_>) = inherited.listeners.into_iter().partition(|named| named.name == CONTROL);
+    let (metrics, classic): (Vec<_>, Vec<_>) = others.into_iter().partition(|named| named.name == METRICS);
+    let sockets = Sockets {
+        clients: open_classic(classic, settings)?,
+        control: open_control(control, settings)?,
+        metrics: open_either(metrics, &settings.listen.metrics, "listen.metrics")?,
+    };
     Ok((sockets, inherited.stored))
 }
 
@@ -67,26 +77,34 @@ fn tell_closed(names: &[String], store: Option<&DescriptorStore>) {
 }
 
 fn open_classic(inherited: Vec<NamedListener>, settings: &Settings) -> Result<Vec<Open>, SocketError> {
-    let from_systemd = !inherited.is_empty();
-    let listeners = if from_systemd {
-        inherited.into_iter().map(|named| (named.listener, None)).collect()
-    } else {
-        bind_all(&settings.listen.classic)?
-    };
+    let open = open_either(inherited, &settings.listen.classic, "listen.classic")?;
     let connections = &settings.connections;
     let options = TcpOptions {
         keepalive_idle: connections.keepalive_idle,
         keepalive_interval: connections.keepalive_interval,
         user_timeout: connections.user_timeout,
     };
-    let mut open = Vec::new();
-    for (listener, file) in listeners {
-        if let Listener::Tcp(listener) = &listener {
+    for open in &open {
+        if let Listener::Tcp(listener) = &open.listener {
             sockets::set_tcp_options(listener, &options)?;
         }
-        open.push(Open { address: address(&listener), from_systemd, listener, file });
     }
     Ok(open)
+}
+
+/// What systemd passed of a name, else what the configuration says under a key.
+fn open_either(
+    inherited: Vec<NamedListener>,
+    configured: &[ListenAddress],
+    key: &'static str,
+) -> Result<Vec<Open>, SocketError> {
+    let (source, listeners) = if inherited.is_empty() {
+        (key, bind_all(configured)?)
+    } else {
+        ("systemd", inherited.into_iter().map(|named| (named.listener, None)).collect())
+    };
+    let open = |(listener, file)| Open { address: address(&listener), source, listener, file };
+    Ok(listeners.into_iter().map(open).collect())
 }
 
 /// One that we bind stays with whom it was bound as: where that is root, whom we become needs no orders from itself.
@@ -132,13 +150,13 @@ fn bind_all(addresses: &[ListenAddress]) -> Result<Vec<(Listener, Option<PathBuf
     Ok(listeners)
 }
 
-/// Gives the files of clients' UNIX sockets to whom we become: what root has made, only root's group could connect to.
+/// Gives the files of UNIX sockets to whom we become: what root has made, only root's group could connect to.
 /// Those of systemd are as its unit says (`SocketUser=`, `SocketGroup=`).
-pub(super) fn give_over(open: &[Open], identity: &Identity) -> Result<(), SocketError> {
+pub(super) fn give_over<'a>(open: impl Iterator<Item = &'a Open>, identity: &Identity) -> Result<(), SocketError> {
     if let Identity::Unchanged { .. } = identity {
         return Ok(());
     }
-    for file in open.iter().filter_map(|open| open.file.as_deref()) {
+    for file in open.filter_map(|open| open.file.as_deref()) {
         lchown(file, Some(identity.uid().as_raw()), Some(identity.gid().as_raw())).map_err(|source| {
             SocketError::Failed { address: file.display().to_string(), doing: "giving the socket over", source }
         })?;
@@ -164,8 +182,16 @@ impl Open {
             Listener::Tcp(listener) => listener::Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
             Listener::Unix(listener) => listener::Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
         };
-        let source = if self.from_systemd { "systemd" } else { "listen.classic" };
-        tracing::info!(protocol = CLASSIC, source, "listening on {}", self.address);
+        tracing::info!(protocol = CLASSIC, source = self.source, "listening on {}", self.address);
         Ok((self.address, listener))
+    }
+
+    /// The same, for one where metrics are asked for.
+    pub(super) fn register_for_metrics(self) -> io::Result<metrics::Listener> {
+        tracing::info!(source = self.source, "metrics are at {}", self.address);
+        Ok(match self.listener {
+            Listener::Tcp(listener) => metrics::Listener::Tcp(tokio::net::TcpListener::from_std(listener)?),
+            Listener::Unix(listener) => metrics::Listener::Unix(tokio::net::UnixListener::from_std(listener)?),
+        })
     }
 }

@@ -23,6 +23,7 @@ pub(super) async fn handle(
         Err(_) => false,
     };
     if !committed {
+        core.store.had_no_recipient();
         // The protocol has no answer for it. What stands for the recipient may be anything, and long.
         let recipient: String = recipient.chars().take(Login::MAX_CHARS).collect();
         let (peer, protocol, login) = (caller.peer, caller.protocol, &session.login);

@@ -10,6 +10,7 @@
 //! - [`sandbox`]: what we forbid ourselves.
 //! - [`journal`]: where log records go.
 //! - [`resources`]: how many descriptors we may have.
+//! - [`process`]: what this process has and uses.
 //! - [`threads`] and [`block_memory`]: which of our threads give way to the others, and memory for hashing.
 //!
 //! # Order
@@ -41,6 +42,7 @@ pub mod memory_file;
 pub mod notify;
 pub mod peer_groups;
 pub mod privileges;
+pub mod process;
 pub mod readiness;
 pub mod resources;
 pub mod sandbox;

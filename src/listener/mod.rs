@@ -64,6 +64,7 @@ pub async fn accept(listener: Listener, shared: Arc<Shared>) -> io::Result<()> {
             tracing::debug!(%peer, protocol = "classic", "connection accepted");
             Connection::new(stream, peer, seat, Arc::clone(&shared))
         });
+        shared.counts.came(&admitted);
         let news = match &admitted {
             Ok(()) => false,
             Err(Refused::Full) => !full,

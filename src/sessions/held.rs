@@ -1,7 +1,9 @@
 //! Sessions as an administrator sees them.
 
 use super::{Sessions, Subscriber};
-use crate::domain::{AccountId, Login, Peer};
+use crate::domain::{AccountId, Login, Peer, Status};
+use crate::figures;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A session as an administrator sees it: without its key.
@@ -18,6 +20,23 @@ pub struct Held {
 }
 
 impl Sessions {
+    /// How many accounts and sessions there are.
+    #[must_use]
+    pub fn figures(&self) -> figures::Sessions {
+        let state = self.lock();
+        let number = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+        let accounts = state.online.values().filter(|online| online.status() == Status::Online).count();
+        figures::Sessions { accounts: number(accounts), sessions: number(state.keys.len()) }
+    }
+
+    /// Who is online.
+    #[must_use]
+    pub fn online(&self) -> HashSet<AccountId> {
+        let state = self.lock();
+        let online = state.online.iter().filter(|(_, online)| online.status() == Status::Online);
+        online.map(|(account, _)| *account).collect()
+    }
+
     /// All sessions, by login and number; those of one account, if it is asked for.
     #[must_use]
     pub fn list(&self, account: Option<AccountId>) -> Vec<Held> {

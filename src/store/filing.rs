@@ -5,9 +5,11 @@
 //! is, so it may be cut short anywhere.
 
 use super::StoreError;
+use super::figures::Writing;
 use super::unfiled::{FILE_AT, MessageId, Unfiled};
 use crate::domain::AccountId;
 use rusqlite::{Connection, Transaction, TransactionBehavior, params};
+use std::time::Instant;
 
 /// Entries in one step: requests wait for it, some milliseconds.
 const STEP: usize = 2048;
@@ -63,11 +65,11 @@ impl Filing {
     }
 
     /// Takes a step, if enough has gathered, or a round is under way.
-    pub(super) fn go_on(&mut self, db: &mut Connection, unfiled: &Unfiled) {
+    pub(super) fn go_on(&mut self, db: &mut Connection, unfiled: &Unfiled, figures: &Writing) {
         let (_, entries) = unfiled.newest();
         if (self.round.is_some() || entries >= FILE_AT) && entries >= self.failed_at {
             // What can't be filed is tried again; it is not lost meanwhile.
-            let _ = self.step(db, unfiled);
+            let _ = self.step(db, unfiled, figures);
         }
     }
 
@@ -75,18 +77,23 @@ impl Filing {
     ///
     /// # Errors
     /// When it could not be written: what is left stays as it is, and will be found again.
-    pub(super) fn finish(&mut self, db: &mut Connection, unfiled: &Unfiled) -> Result<(), StoreError> {
+    pub(super) fn finish(
+        &mut self,
+        db: &mut Connection,
+        unfiled: &Unfiled,
+        figures: &Writing,
+    ) -> Result<(), StoreError> {
         self.round = None;
         while self.round.is_some() || unfiled.newest().1 > 0 {
-            self.step(db, unfiled)?;
+            self.step(db, unfiled, figures)?;
         }
         Ok(())
     }
 
     /// Goes on with the round under way, or begins one.
-    pub(super) fn step(&mut self, db: &mut Connection, unfiled: &Unfiled) -> Result<(), StoreError> {
+    pub(super) fn step(&mut self, db: &mut Connection, unfiled: &Unfiled, figures: &Writing) -> Result<(), StoreError> {
         let round = self.round.get_or_insert_with(|| Round::over(unfiled));
-        let (mut accounts, mut entries) = (Vec::new(), 0);
+        let (mut accounts, mut entries, began) = (Vec::new(), 0, Instant::now());
         while entries < self.size
             && let Some(account) = round.accounts.pop()
         {
@@ -97,6 +104,7 @@ impl Filing {
         match file(db, unfiled, &accounts, up_to) {
             Ok(()) => {
                 unfiled.filed(&accounts);
+                figures.filed(entries, began.elapsed());
                 self.failed_at = 0;
                 self.round.take_if(|round| round.accounts.is_empty());
                 Ok(())

@@ -10,11 +10,13 @@
 //! then nothing of that request was written, and the store goes on, also after a panic in it. Outcomes that are
 //! nobody's fault (a login that is taken) are values, not errors.
 //!
-//! An account is erased in steps (`erasure.rs`). A backup (`backup/`) is made as one more reader.
+//! An account is erased in steps (`erasure.rs`). A backup (`backup/`) is made as one more reader. What the store counts of
+//! itself is in `figures.rs`.
 //!
 //! Must not be here: passwords in clear, sessions, connections, bytes of a protocol.
 
 mod accounts;
+mod backlog;
 pub mod backup;
 mod blocks;
 mod contacts;
@@ -22,6 +24,7 @@ mod cursors;
 mod erasure;
 mod error;
 mod export;
+mod figures;
 mod files;
 mod filing;
 #[cfg(any(test, fuzzing))]
@@ -54,6 +57,7 @@ pub use sight::{Contact, Sight};
 use crate::domain::{AccountId, AccountMap, InviteCode, Login, Seq, UnixMillis};
 use backup::Backups;
 use cursors::Cursors;
+use figures::Figures;
 use readers::Readers;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -89,6 +93,7 @@ pub struct Store {
     unfiled: Arc<Unfiled>,
     erasures: Arc<Notify>,
     backups: Backups,
+    figures: Arc<Figures>,
 }
 
 impl Store {
@@ -102,14 +107,15 @@ impl Store {
     /// [`OpenError`] says what is wrong with which file, and what to do.
     pub fn open(options: &Options, progress: &Progress) -> Result<(Self, mpsc::Receiver<Vec<Committed>>), OpenError> {
         let opened = open::open(options, migrations::MIGRATIONS, progress)?;
-        let readers = Readers::open(&opened.path, options)?;
+        let figures = Arc::<Figures>::default();
+        let readers = Readers::open(&opened.path, options, Arc::clone(&figures))?;
         let cursors = Arc::new(Cursors::default());
         let unfiled = Unfiled::find(&opened.db)
             .map_err(|source| OpenError::sqlite(&opened.path, "can't read what was written last", source))?;
         let unfiled = Arc::new(unfiled);
-        let (writer, committed) = Writer::start(opened, Arc::clone(&unfiled), options.batch_max)?;
+        let (writer, committed) = Writer::start(opened, Arc::clone(&unfiled), Arc::clone(&figures), options.batch_max)?;
         let backups = Backups::of(options);
-        Ok((Self { writer, readers, cursors, unfiled, erasures: Arc::default(), backups }, committed))
+        Ok((Self { writer, readers, cursors, unfiled, erasures: Arc::default(), backups, figures }, committed))
     }
 
     /// Whether there is a database in a folder.

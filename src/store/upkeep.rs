@@ -1,6 +1,7 @@
 //! What the writer does when it has answered its callers: it files ([`Filing`]), and puts the log's pages back into the
 //! database. SQLite would do that within the commit that made the log long, and those who wait for it would wait.
 
+use super::figures::Writing;
 use super::filing::Filing;
 use super::unfiled::Unfiled;
 use rusqlite::Connection;
@@ -32,6 +33,11 @@ impl Upkeep {
         Ok(Self { filing: Filing::default(), log_pages, put_back_at: LOG_PAGES })
     }
 
+    /// How long the log was after the last commit: it changes with each.
+    pub(super) fn log_pages(&self) -> Arc<AtomicI32> {
+        Arc::clone(&self.log_pages)
+    }
+
     /// There is time to file.
     pub(super) fn begin_filing(&mut self, unfiled: &Unfiled) {
         self.filing.begin(unfiled);
@@ -43,14 +49,14 @@ impl Upkeep {
     }
 
     /// Does what is due, as far as it goes in some milliseconds.
-    pub(super) fn go_on(&mut self, db: &mut Connection, unfiled: &Unfiled) {
-        self.filing.go_on(db, unfiled);
+    pub(super) fn go_on(&mut self, db: &mut Connection, unfiled: &Unfiled, figures: &Writing) {
+        self.filing.go_on(db, unfiled, figures);
         self.put_back(db);
     }
 
     /// Files all that is not filed. What can't be filed is found again by the next process.
-    pub(super) fn finish(&mut self, db: &mut Connection, unfiled: &Unfiled) {
-        let _ = self.filing.finish(db, unfiled);
+    pub(super) fn finish(&mut self, db: &mut Connection, unfiled: &Unfiled, figures: &Writing) {
+        let _ = self.filing.finish(db, unfiled, figures);
         self.put_back(db);
     }
 

@@ -1,13 +1,18 @@
 //! The one thread that writes.
 
 use super::accounts::Recipients;
+use super::figures::Figures;
 use super::open::{Lock, Opened};
 use super::unfiled::{Pending, Unfiled};
 use super::upkeep::Upkeep;
 use super::{Committed, OpenError, StoreError};
+use crate::figures::Queue;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Instant;
 use tokio::sync::mpsc::error::{TryRecvError, TrySendError};
 use tokio::sync::{mpsc, oneshot};
 
@@ -34,10 +39,13 @@ pub(super) struct Batch<'a> {
 trait Work: Send {
     fn run(&mut self, batch: &mut Batch<'_>) -> rusqlite::Result<()>;
     fn answer(self: Box<Self>, outcome: Result<(), StoreError>);
+    /// When it was asked for.
+    fn asked(&self) -> Instant;
 }
 
 struct Job<T, F> {
     run: F,
+    asked: Instant,
     result: Option<T>,
     caller: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -58,6 +66,10 @@ where
         // A caller that has gone away does not undo what it asked for.
         let _ = caller.send(result);
     }
+
+    fn asked(&self) -> Instant {
+        self.asked
+    }
 }
 
 enum Command {
@@ -73,6 +85,9 @@ enum Command {
 #[derive(Clone)]
 pub(super) struct Writer {
     commands: mpsc::Sender<Command>,
+    /// Of no weight: when the thread has ended, the notifier's queue is over.
+    notifier: mpsc::WeakSender<Vec<Committed>>,
+    log_pages: Arc<AtomicI32>,
 }
 
 impl Writer {
@@ -80,6 +95,7 @@ impl Writer {
     pub(super) fn start(
         Opened { mut db, path, lock }: Opened,
         unfiled: Arc<Unfiled>,
+        figures: Arc<Figures>,
         batch_max: usize,
     ) -> Result<(Self, mpsc::Receiver<Vec<Committed>>), OpenError> {
         let (commands, queue) = mpsc::channel(QUEUE);
@@ -88,12 +104,13 @@ impl Writer {
         let pending = Pending::default();
         let recipients =
             Recipients::of(&db).map_err(|source| OpenError::sqlite(&path, "can't read who blocks whom", source))?;
-        let desk = Desk { db, lock, upkeep, unfiled, pending, recipients, notifier };
+        let writer = Self { commands, notifier: notifier.downgrade(), log_pages: upkeep.log_pages() };
+        let desk = Desk { db, lock, upkeep, unfiled, pending, recipients, notifier, figures };
         std::thread::Builder::new()
             .name("store-writer".to_owned())
             .spawn(move || desk.write_all(queue, batch_max.max(1)))
             .map_err(|source| OpenError::io(&path, "can't start the thread that writes", source))?;
-        Ok((Self { commands }, committed))
+        Ok((writer, committed))
     }
 
     /// Runs `work` in a transaction with others, and returns what it returned once that is committed. `work` is run
@@ -105,7 +122,7 @@ impl Writer {
         F: FnMut(&mut Batch<'_>) -> rusqlite::Result<T> + Send + 'static,
     {
         let (caller, answer) = oneshot::channel();
-        let job = Box::new(Job { run: work, result: None, caller });
+        let job = Box::new(Job { run: work, asked: Instant::now(), result: None, caller });
         let place = match self.commands.try_send(Command::Work(job)) {
             Err(TrySendError::Full(command)) => {
                 let commands = self.commands.clone();
@@ -120,6 +137,22 @@ impl Writer {
             }
             answer.await.map_err(|_| StoreError::Stopped)?
         }
+    }
+
+    /// Requests that wait for the writer, and committed batches that wait for the notifier.
+    pub(super) fn queues(&self) -> [Queue; 2] {
+        let queue = |most: usize, free: usize| Queue {
+            waiting: u64::try_from(most.saturating_sub(free)).unwrap_or(u64::MAX),
+            most: u64::try_from(most).unwrap_or(u64::MAX),
+        };
+        let requests = queue(QUEUE, self.commands.capacity());
+        let free = self.notifier.upgrade().map_or(COMMITTED_QUEUE, |notifier| notifier.capacity());
+        [requests, queue(COMMITTED_QUEUE, free)]
+    }
+
+    /// How long the log was after the last commit.
+    pub(super) fn log_pages(&self) -> u64 {
+        u64::try_from(self.log_pages.load(Relaxed)).unwrap_or_default()
     }
 
     /// Returns when all that was committed before has been filed, if that can be done.
@@ -155,6 +188,7 @@ struct Desk {
     pending: Pending,
     recipients: Recipients,
     notifier: mpsc::Sender<Vec<Committed>>,
+    figures: Arc<Figures>,
 }
 
 impl Desk {
@@ -179,13 +213,13 @@ impl Desk {
             if !filing.is_empty() && !self.upkeep.is_under_way() {
                 self.upkeep.begin_filing(&self.unfiled);
             }
-            self.upkeep.go_on(&mut self.db, &self.unfiled);
+            self.upkeep.go_on(&mut self.db, &self.unfiled, &self.figures.writing);
             if !self.upkeep.is_under_way() {
                 answer(filing.drain(..));
             }
         }
         if !stopping.is_empty() {
-            self.upkeep.finish(&mut self.db, &self.unfiled);
+            self.upkeep.finish(&mut self.db, &self.unfiled, &self.figures.writing);
         }
         if let Err((_, error)) = self.db.close() {
             tracing::warn!(error = %error, "the database could not be closed; nothing is lost");
@@ -219,9 +253,9 @@ impl Desk {
         }
         match self.transact(&mut works) {
             Ok(committed) => self.finish(works, committed),
-            Err(error) if works.len() == 1 => fail(works, &error),
+            Err(error) if works.len() == 1 => self.fail(works, &error),
             // A lock is in everybody's way, and waiting for it once more for each would keep the last for minutes.
-            Err(StoreError::Busy) => fail(works, &StoreError::Busy),
+            Err(StoreError::Busy) => self.fail(works, &StoreError::Busy),
             Err(_) => self.commit_each(works),
         }
     }
@@ -232,18 +266,19 @@ impl Desk {
             let mut one = vec![work];
             match self.transact(&mut one) {
                 Ok(committed) => self.finish(one, committed),
-                Err(StoreError::Busy) => return fail(one.into_iter().chain(works), &StoreError::Busy),
-                Err(error) => fail(one, &error),
+                Err(StoreError::Busy) => return self.fail(one.into_iter().chain(works), &StoreError::Busy),
+                Err(error) => self.fail(one, &error),
             }
         }
     }
 
     fn transact(&mut self, works: &mut [Box<dyn Work>]) -> Result<Vec<Committed>, StoreError> {
-        let Self { db, unfiled, pending, recipients, .. } = self;
+        let Self { db, unfiled, pending, recipients, figures, .. } = self;
+        let began = Instant::now();
         let mut committed = Vec::with_capacity(works.len() * 2);
         let outcome =
             Transaction::new(db, TransactionBehavior::Immediate).map_err(StoreError::from).and_then(|transaction| {
-                for work in works {
+                for work in &mut *works {
                     let mut batch = Batch { db: &transaction, committed: &mut committed, unfiled, pending, recipients };
                     // One request that hits a fault of ours fails alone. Without a writer nobody would be served any more;
                     // and nothing is left half-done, because the transaction and what it has added are given up.
@@ -257,6 +292,8 @@ impl Desk {
             Ok(()) => {
                 unfiled.add(pending);
                 recipients.keep();
+                figures.writing.committed(works.iter().map(|work| work.asked()), began);
+                figures.writing.messages.add(messages(&committed));
                 Ok(committed)
             }
             Err(error) => {
@@ -277,20 +314,27 @@ impl Desk {
             work.answer(Ok(()));
         }
     }
+
+    fn fail(&self, works: impl IntoIterator<Item = Box<dyn Work>>, error: &StoreError) {
+        let mut requests = 0;
+        for work in works {
+            self.figures.writing.failed(error);
+            work.answer(Err(error.clone()));
+            requests += 1;
+        }
+        // Whoever asked is told, and tells the administrator what it was.
+        tracing::debug!(error = %error.chain(), requests, "could not be written");
+    }
+}
+
+/// How many messages these are. Each stands in its sender's mailbox once: as a copy, unless it was written to themselves.
+fn messages(committed: &[Committed]) -> u64 {
+    let own = |one: &&Committed| !one.entry.incoming || one.entry.message.sender == one.entry.message.recipient;
+    u64::try_from(committed.iter().filter(own).count()).unwrap_or(u64::MAX)
 }
 
 fn answer(callers: impl IntoIterator<Item = oneshot::Sender<()>>) {
     for caller in callers {
         let _ = caller.send(());
     }
-}
-
-fn fail(works: impl IntoIterator<Item = Box<dyn Work>>, error: &StoreError) {
-    let mut requests = 0;
-    for work in works {
-        work.answer(Err(error.clone()));
-        requests += 1;
-    }
-    // Whoever asked is told, and tells the administrator what it was.
-    tracing::debug!(error = %error.chain(), requests, "could not be written");
 }

@@ -24,6 +24,7 @@ mod limits;
 mod living_together;
 mod logging;
 mod messages;
+mod metrics;
 mod model;
 mod outbox;
 mod presence;

@@ -72,7 +72,7 @@ fn a_socket_of_an_unknown_name_is_refused_in_one_line() {
     let failure = Setup::new().hand_over([tcp().into()], "LISTEN_FDS=1 LISTEN_FDNAMES=messengerd-chat.socket").fail();
     assert_eq!(
         failure.with(78),
-        "descriptor 3 from systemd is named \"messengerd-chat.socket\", which is none of: classic, control; \
+        "descriptor 3 from systemd is named \"messengerd-chat.socket\", which is none of: classic, control, metrics; \
          set FileDescriptorName=NAME in its socket unit"
     );
 }

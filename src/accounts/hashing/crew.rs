@@ -2,12 +2,13 @@
 
 use super::HashingError;
 use super::memory::Memory;
+use crate::figures::{Counter, Distribution, Durations, Queue};
 use crate::host::threads;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use zeroize::zeroize_stack;
 
@@ -23,6 +24,10 @@ pub(super) struct Crew {
     idle: Arc<Idle>,
     threads: Arc<Semaphore>,
     places: Arc<Semaphore>,
+    /// Of these there are so many.
+    most: usize,
+    took: Arc<Durations>,
+    refused: Counter,
 }
 
 /// The threads that have nothing to do, by their numbers. The last one comes first, because its memory is warm; the
@@ -53,7 +58,17 @@ impl Crew {
             idle: Arc::new(Mutex::new((0..threads).collect())),
             threads: Arc::new(Semaphore::new(threads)),
             places: Arc::new(Semaphore::new(threads + queue)),
+            most: threads + queue,
+            took: Arc::default(),
+            refused: Counter::default(),
         })
+    }
+
+    /// How long each took on its thread, how many have a place, and how many found none.
+    pub(super) fn figures(&self) -> (Distribution, Queue, u64) {
+        let number = |size: usize| u64::try_from(size).unwrap_or(u64::MAX);
+        let waiting = number(self.most.saturating_sub(self.places.available_permits()));
+        (self.took.read(), Queue { waiting, most: number(self.most) }, self.refused.get())
     }
 
     /// Has one of the threads do it. `None`: all are busy, and nobody else may wait.
@@ -62,15 +77,21 @@ impl Crew {
         work: impl FnOnce(&mut Memory) -> Result<T, HashingError> + Send + 'static,
     ) -> Result<Option<T>, HashingError> {
         let failed = |what: &str| HashingError::Failed(what.to_owned());
-        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else { return Ok(None) };
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            self.refused.add(1);
+            return Ok(None);
+        };
         let turn = Arc::clone(&self.threads).acquire_owned().await.map_err(|error| failed(&error.to_string()))?;
         let thread = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let thread = thread.ok_or_else(|| failed("no thread is idle"))?;
         // They go along, so that a caller who gives up does not make room for more than there is.
         let busy = Busy { thread, idle: Arc::clone(&self.idle), _permits: [turn, place] };
         let (caller, answer) = oneshot::channel();
+        let took = Arc::clone(&self.took);
         let job = move |memory: &mut Memory| {
+            let began = Instant::now();
             let result = apart(work, memory);
+            took.record(began.elapsed());
             // blake2 takes the password through the stack. What argon2 does afterwards writes over that, as far as a search
             // finds, but where it lies is the compiler's choice.
             zeroize_stack::<STACK>();
@@ -152,10 +173,14 @@ mod tests {
         assert!(is_pending(working.as_mut()).await);
         assert!(is_pending(waiting.as_mut()).await);
         assert_eq!(crew.run(|_| Ok(true)).await, Ok(None));
+        let (took, queue, refused) = crew.figures();
+        assert_eq!((took.count(), queue, refused), (0, Queue { waiting: 2, most: 2 }, 1));
         go.send(()).unwrap();
         assert_eq!(working.await, Ok(Some(true)));
         assert_eq!(waiting.await, Ok(Some(true)));
         assert_eq!(crew.run(|_| Ok(true)).await, Ok(Some(true)));
+        let (took, queue, refused) = crew.figures();
+        assert_eq!((took.count(), queue.waiting, refused), (3, 0, 1));
     }
 
     #[tokio::test]

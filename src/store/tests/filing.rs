@@ -1,6 +1,7 @@
 //! Messages are filed into the mailboxes later than they are committed. Nobody who reads a mailbox can tell.
 
 use super::*;
+use crate::store::figures::Figures;
 use crate::store::filing::Filing;
 use crate::store::open::{self, Opened};
 use crate::store::unfiled::Unfiled;
@@ -142,7 +143,7 @@ async fn a_crash_between_two_steps_of_a_round_loses_nothing_and_doubles_nothing(
         let (Opened { mut db, lock, .. }, unfiled) = opened(crashed.path());
         assert_eq!(unfiled.newest().1, entries - before);
         // One step, and the process is gone.
-        Filing::in_steps_of(300).step(&mut db, &unfiled).unwrap();
+        Filing::in_steps_of(300).step(&mut db, &unfiled, &Figures::default().writing).unwrap();
         drop((db, lock));
         let next = TempDir::new().unwrap();
         std::fs::copy(crashed.path().join(FILE), next.path().join(FILE)).unwrap();

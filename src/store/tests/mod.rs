@@ -10,6 +10,7 @@ mod cursors;
 mod damage;
 mod erasing;
 mod failing;
+mod figures;
 mod filing;
 #[cfg(target_arch = "x86_64")]
 mod interrupted;

@@ -28,7 +28,7 @@ def what_a_newer_systemd_can_do_is_shown_to_it_alone(machine):
     steps = {"bookworm": "", "trixie": "5"}[machine.suite]
     assert machine.run("systemctl show --property=RestartSteps --value messengerd.service").out.strip() == steps
     assert "ignoring" not in machine.journal("_PID=1"), "systemd complains about a unit"
-    assert machine.must("systemd-analyze verify --man=no messengerd.service messengerd.socket messengerd-control.socket 2>&1") == ""
+    assert machine.must("systemd-analyze verify --man=no messengerd.service messengerd.socket messengerd-control.socket messengerd-metrics.socket 2>&1") == ""
 
 
 def another_systemd_is_noticed_by_the_package_that_is_installed(machine):
