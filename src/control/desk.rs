@@ -5,6 +5,7 @@ use super::{Caller, Order, Task};
 use crate::accounts::AdministrationError;
 use crate::config::Live;
 use crate::domain::Login;
+use crate::figures::{Report, Reporter};
 use crate::handlers::Core;
 use crate::store::{Account, StoreError};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ pub struct Desk {
     pub settings: Live,
     /// What only the daemon itself can do, one after the other; `None`: there is none, and `messengerctl` does it itself.
     pub orders: Option<mpsc::Sender<Order>>,
+    /// Who says how things are; `None`: there is no daemon.
+    pub reporter: Option<Arc<dyn Reporter>>,
 }
 
 impl Desk {
@@ -31,6 +34,11 @@ impl Desk {
         let orders = self.orders.as_ref().ok_or(Refused::Stopping)?;
         orders.send(Order { caller, task: task(answer) }).await.map_err(|_| Refused::Stopping)?;
         answered.await.map_err(|_| Refused::Stopping)
+    }
+
+    /// How things are.
+    pub(super) async fn report(&self) -> Result<Report, Refused> {
+        Ok(self.reporter.as_ref().ok_or(Refused::Stopping)?.report().await)
     }
 
     /// Whether this is the daemon's.

@@ -64,7 +64,7 @@ fn desk(orders: mpsc::Sender<Order>) -> (Rc<Desk>, TempDir) {
     let settings = Live::new(Settings::default());
     let accounts = Accounts::start(store.clone(), settings.clone()).expect("a thread");
     let core = Arc::new(Core { accounts, sessions: Arc::default(), store });
-    (Rc::new(Desk { core, settings, orders: Some(orders) }), folder)
+    (Rc::new(Desk { core, settings, orders: Some(orders), reporter: None }), folder)
 }
 
 async fn carry_out(refuse: bool, mut orders: mpsc::Receiver<Order>) {

@@ -166,7 +166,12 @@ impl Local {
         let accounts = Accounts::start(store.clone(), settings.clone()).map_err(LocalError::System)?;
         let core = Arc::new(Core { accounts, sessions: Arc::default(), store });
         let taking = runtime.spawn(async move { while committed.recv().await.is_some() {} });
-        Ok(Self { runtime, desk: Rc::new(Desk { core, settings, orders: None }), caller, _taking: taking })
+        Ok(Self {
+            runtime,
+            desk: Rc::new(Desk { core, settings, orders: None, reporter: None }),
+            caller,
+            _taking: taking,
+        })
     }
 
     /// Does what the daemon would do.

@@ -26,6 +26,7 @@ mod local;
 mod methods;
 mod serve;
 mod service;
+mod status;
 mod stream;
 
 pub use caller::Caller;

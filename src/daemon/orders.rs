@@ -4,6 +4,7 @@ use super::StartError;
 use super::reload::Refusal;
 use crate::config::Live;
 use crate::control::{self, Desk, Order, Task};
+use crate::figures::Reporter;
 use crate::handlers::Core;
 use crate::host::journal::LogControl;
 use std::io;
@@ -19,10 +20,16 @@ pub(super) fn take(
     listeners: Vec<UnixListener>,
     core: &Arc<Core>,
     settings: &Live,
+    reporter: Arc<dyn Reporter>,
 ) -> Result<(LocalSet, mpsc::Receiver<Order>), StartError> {
     let takers = LocalSet::new();
     let (orders, ordered) = mpsc::channel(control::CONNECTIONS);
-    let desk = Rc::new(Desk { core: Arc::clone(core), settings: settings.clone(), orders: Some(orders) });
+    let desk = Rc::new(Desk {
+        core: Arc::clone(core),
+        settings: settings.clone(),
+        orders: Some(orders),
+        reporter: Some(reporter),
+    });
     for listener in listeners {
         let listener = tokio::net::UnixListener::from_std(listener)
             .map_err(|source: io::Error| StartError::Runtime { doing: "its control socket", source })?;

@@ -143,7 +143,7 @@ pub(super) async fn serve(
 
     let rooms = figures::Rooms::of(&shared, &mut daemon);
     let showing = figures::show(sockets.metrics, &rooms)?;
-    let (takers, mut ordered) = orders::take(sockets.control, &shared.core, &daemon.live)?;
+    let (takers, mut ordered) = orders::take(sockets.control, &shared.core, &daemon.live, rooms)?;
 
     daemon.sandbox.confine_calls()?;
     population.lacks(daemon.sandbox.missing());

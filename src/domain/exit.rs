@@ -6,6 +6,8 @@
 pub enum Exit {
     /// All went well.
     Ok = 0,
+    /// The service is not running: not of sysexits, but what `systemctl status` says then.
+    NotRunning = 3,
     /// The command line was wrong (`EX_USAGE`).
     Usage = 64,
     /// The data given was wrong (`EX_DATAERR`): a damaged or newer database.

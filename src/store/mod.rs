@@ -40,6 +40,7 @@ mod open;
 mod readers;
 mod reading;
 mod sight;
+mod totals;
 mod unfiled;
 mod upkeep;
 mod writer;
@@ -53,6 +54,7 @@ pub use invites::Invite;
 pub use mailboxes::{Committed, Draft, Page, PageLimits};
 pub use migrations::Progress;
 pub use sight::{Contact, Sight};
+pub use totals::Totals;
 
 use crate::domain::{AccountId, AccountMap, InviteCode, Login, Seq, UnixMillis};
 use backup::Backups;

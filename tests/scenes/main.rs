@@ -36,6 +36,7 @@ mod sandbox;
 mod secrets;
 mod sessions;
 mod start;
+mod status;
 mod stop;
 mod swarm;
 mod systemd;

@@ -16,6 +16,7 @@ mod message;
 mod names;
 mod restore;
 mod session;
+mod status;
 mod user;
 
 pub use door::{Door, House};
@@ -45,6 +46,18 @@ pub struct Arguments {
 /// What there is to look after.
 #[derive(Debug, clap::Subcommand)]
 pub enum Command {
+    /// Say how messengerd is: who is online, what waits, how long things take
+    ///
+    /// What is counted is counted from the start of the daemon. Where none runs, that is said, with what the database
+    /// knows; then the exit code is 3, as that of "systemctl status".
+    Status {
+        /// One JSON object
+        #[arg(long)]
+        json: bool,
+        /// Where the daemon and its database are.
+        #[command(flatten)]
+        house: House,
+    },
     /// Check, show or explain the configuration
     #[command(subcommand)]
     Config(configuration::Command),
@@ -104,6 +117,10 @@ pub fn main() -> Exit {
 fn run(arguments: Arguments) -> Exit {
     let outcome = match arguments.command {
         Command::Config(command) => match configuration::run(command) {
+            Ok(exit) => return exit,
+            Err(error) => Err(error),
+        },
+        Command::Status { json, house } => match status::run(json, &house) {
             Ok(exit) => return exit,
             Err(error) => Err(error),
         },

@@ -17,6 +17,8 @@ pub(super) mod delete_user;
 pub(super) mod export_user;
 pub(super) mod get_configuration;
 pub(super) mod get_password_policy;
+pub(super) mod get_status;
+pub(super) mod get_totals;
 pub(super) mod kill_sessions;
 pub(super) mod list_contacts;
 pub(super) mod list_invites;
@@ -198,6 +200,8 @@ methods! {
     once reload::Reload,
     once get_configuration::GetConfiguration,
     once set_log_level::SetLogLevel,
+    once get_status::GetStatus,
+    once get_totals::GetTotals,
     streamed list_users::ListUsers,
     once show_user::ShowUser,
     once add_user::AddUser,
