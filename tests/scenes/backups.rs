@@ -159,7 +159,7 @@ fn another_folder_is_served_by_whoever_asks_with_a_daemon_and_without() {
 }
 
 #[test]
-fn under_load_a_backup_has_every_message_that_was_committed_before_it_began_and_nobody_is_kept_waiting() {
+fn under_load_a_backup_has_every_message_that_was_committed_before_it_began() {
     let server = listening(&["connections.requests=1000000", "connections.source_requests=1000000"]);
     server.peer().sign_up("bob");
     let writers: Vec<Person> = (0..4).map(|number| server.person(&format!("writer{number}"))).collect();

@@ -1,7 +1,9 @@
 //! The disk gets full while the daemon serves, and has room again.
 
+use crate::administration::{ctl, done};
 use crate::support::{Packet, Person, Scratch, Server, Setup, is_root, not_tried, tool};
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Write};
 use std::path::PathBuf;
@@ -166,6 +168,62 @@ fn requests_without_room_fail_whole_the_others_go_on_and_all_is_well_when_there_
     let mut bob = Person::log_in(server.peer(), "bob");
     bob.write("bob", "nothing is left over, nothing comes twice");
     bob.hears("bob", "nothing is left over, nothing comes twice");
+}
+
+#[test]
+fn a_backup_onto_a_full_disk_is_refused_and_the_older_one_stays_as_it_is() {
+    let scratch = Arc::new(Scratch::new());
+    let Some(disk) = Disk::mount(&scratch) else { return };
+    let server = disk.setup().set(&format!("listen.control={}", scratch.control().display())).start();
+    let (mut ann, mut bob) = (server.person("ann"), server.person("bob"));
+    ann.write("bob", "before");
+    bob.hears("ann", "before");
+    done(&scratch, &["backup"]);
+    let backups = || {
+        let entries = fs::read_dir(disk.file("backups")).unwrap().map(|entry| entry.unwrap().path());
+        let mut found: Vec<_> = entries.map(|path| (path.clone(), fs::read(path).unwrap())).collect();
+        found.sort();
+        found
+    };
+    let before = backups();
+    assert_eq!(before.len(), 2);
+    // Where there is none, and where there is some, but not enough: it would be missing for messages.
+    for pages in [0, 40] {
+        disk.fill_but(pages);
+        let (code, _, err) = ctl(&scratch, &["backup", "--keep", "1"]);
+        assert_eq!(code, Some(74), "{err}");
+        assert!(err.contains("no backup was made: ") && err.contains("there is no room: the backup needs "), "{err}");
+        assert!(backups() == before, "with {pages} pages");
+    }
+    server.logged("no backup was made; those before it are as they were");
+    disk.make_room();
+    ann.write("bob", "after");
+    bob.hears("ann", "after");
+    done(&scratch, &["backup", "--keep", "1"]);
+    assert_eq!(backups().len(), 2);
+    assert!(backups() != before);
+}
+
+#[test]
+fn a_backup_carried_onto_a_full_disk_leaves_the_older_one_there_and_nothing_on_the_way() {
+    let scratch = Arc::new(Scratch::new());
+    let Some(disk) = Disk::mount(&scratch) else { return };
+    // The small disk is where it is carried to; the daemon is elsewhere.
+    let elsewhere = Arc::new(Scratch::new());
+    let server = Setup::new().on(&elsewhere).set(&format!("listen.control={}", elsewhere.control().display())).start();
+    drop(server.person("ann"));
+    let there = disk.file("there");
+    fs::create_dir(&there).unwrap();
+    let to = there.display().to_string();
+    done(&elsewhere, &["backup", "--to", &to]);
+    let names = || fs::read_dir(&there).unwrap().map(|entry| entry.unwrap().file_name()).collect::<BTreeSet<_>>();
+    let before = names();
+    disk.fill();
+    let (code, _, err) = ctl(&elsewhere, &["backup", "--to", &to, "--keep", "1"]);
+    assert_eq!(code, Some(74), "{err}");
+    assert!(err.contains("there is no room"), "{err}");
+    assert_eq!(names(), before);
+    assert_eq!(fs::read_dir(elsewhere.state().join("backups")).unwrap().count(), 0, "a failure a day fills no disk");
 }
 
 /// Ann writes to Bob until she is refused, at most so many messages. Each is confirmed by the answer to what she asks

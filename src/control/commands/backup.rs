@@ -7,7 +7,7 @@ use super::door::{Hands, House};
 use super::{print, print_json};
 use crate::control::ClientError;
 use crate::control::methods::backup::{Backup, Finished, Order};
-use crate::store::backup::{self, BackupError, Carried};
+use crate::store::backup::{self, Carried};
 use crate::terminal::progress::Progress;
 use crate::terminal::say;
 use bytesize::ByteSize;
@@ -95,20 +95,13 @@ fn carry(finished: &Finished, folder: &Path, keep: Option<NonZero<u32>>) -> Resu
     let bar = Progress::of("carrying");
     let Carried { made, left } = backup::carry(Path::new(&finished.file), folder, keep, |progress| {
         bar.at(progress.pages, progress.of);
-    })
-    .map_err(|error| not_carried(error, &finished.file))?;
+    })?;
     drop(bar);
     if let Some(left) = left {
         let cause = crate::host::journal::Chain(&left);
         say(&format!("messengerctl: {} is still there as well: {cause}\n", finished.file));
     }
     Ok(made.into())
-}
-
-/// It was made, and stays where it was made: that has to be said.
-fn not_carried(error: BackupError, file: &str) -> ClientError {
-    say(&format!("messengerctl: the backup was made, and is {file}\n"));
-    error.into()
 }
 
 fn words(finished: &Finished) -> String {

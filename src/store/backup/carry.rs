@@ -2,7 +2,7 @@
 
 use super::check::{self, Sum};
 use super::folder::{self, Folder};
-use super::{BackupError, Made, Progress};
+use super::{BackupError, Made, Manifest, PAGE, Progress};
 use std::io::Write;
 use std::num::NonZero;
 use std::path::Path;
@@ -24,56 +24,71 @@ pub fn expect_folder(folder: &Path) -> Result<(), BackupError> {
     Folder::open(folder).map(drop)
 }
 
-/// Takes a backup to another folder, and removes the oldest there until `keep` are left. It is
-/// checked against its manifest on the way. Of two folders that are one nothing is moved.
+/// Takes a backup to another folder, and removes the oldest there until `keep` are left. It is checked against its manifest
+/// on the way. Of two folders that are one nothing is moved.
 ///
 /// # Errors
-/// [`BackupError`]; it is where it was then.
+/// [`BackupError`]. It is gone then: one that stayed at each failure would fill the disk that messages are on.
 pub fn carry(
     file: &Path,
     to: &Path,
     keep: Option<NonZero<u32>>,
-    mut progress: impl FnMut(Progress),
+    progress: impl FnMut(Progress),
 ) -> Result<Carried, BackupError> {
-    let not_whole = |detail: String| BackupError::NotWhole { path: file.to_owned(), detail };
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
     let from = Folder::open(file.parent().unwrap_or(file))?;
-    let beside = folder::manifest_of(name);
-    let manifest = folder::read_manifest(from.open_file(&beside)?, &from.path().join(&beside));
-    let mut manifest = manifest.map_err(not_whole)?;
-    let source = from.open_file(name)?;
-    let there = match Folder::open(to) {
+    let outcome = match Folder::open(to) {
         // Of the same folder that is held already.
         Err(BackupError::Busy) if from.is_at(to) => {
+            let manifest = manifest(&from, name)?;
             let removed = from.keep(keep, name);
             return Ok(Carried { made: Made { file: file.to_owned(), manifest, removed }, left: None });
         }
-        there => there?,
+        there => there.and_then(|there| take(&from, name, &there, keep, progress)),
     };
+    let left = from.discard(name).err();
+    Ok(Carried { made: outcome?, left })
+}
+
+fn manifest(from: &Folder, name: &str) -> Result<Manifest, BackupError> {
+    let beside = folder::manifest_of(name);
+    let path = from.path().join(&beside);
+    folder::read_manifest(from.open_file(&beside)?, &path).map_err(|detail| BackupError::NotWhole { path, detail })
+}
+
+fn take(
+    from: &Folder,
+    name: &str,
+    there: &Folder,
+    keep: Option<NonZero<u32>>,
+    mut progress: impl FnMut(Progress),
+) -> Result<Made, BackupError> {
+    let file = from.path().join(name);
+    let not_whole = |detail: &str| BackupError::NotWhole { path: file.clone(), detail: detail.to_owned() };
+    let mut manifest = manifest(from, name)?;
+    let source = from.open_file(name)?;
     there.expect_room(manifest.bytes)?;
-    let at = manifest.moment().ok_or_else(|| not_whole("its manifest does not say when it was made".to_owned()))?;
+    let at = manifest.moment().ok_or_else(|| not_whole("its manifest does not say when it was made"))?;
     let unfinished = there.begin(at)?;
     let mut sum = Sum::default();
-    check::read::<BackupError>(&source, file, |part, bytes| {
+    check::read::<BackupError>(&source, &file, |part, bytes| {
         sum.add(part);
         let mut copy = unfinished.file();
         copy.write_all(part).map_err(BackupError::io(unfinished.path(), "can't write it"))?;
         if bytes.done.is_multiple_of(SYNC_BYTES) {
             unfinished.sync()?;
         }
-        let pages = |bytes: u64| bytes / super::PAGE;
-        progress(Progress { checking: false, pages: pages(bytes.done), of: pages(bytes.of) });
+        progress(Progress { checking: false, pages: bytes.done / PAGE, of: bytes.of / PAGE });
         Ok(())
     })?;
     if sum.end() != (manifest.bytes, manifest.blake2b.clone()) {
-        return Err(not_whole("it is not what its manifest says".to_owned()));
+        return Err(not_whole("it is not what its manifest says"));
     }
     unfinished.sync()?;
     unfinished.name().clone_into(&mut manifest.file);
     let carried = unfinished.publish(&manifest)?;
     let removed = there.keep(keep, &manifest.file);
-    let left = from.discard(name).err();
-    Ok(Carried { made: Made { file: carried, manifest, removed }, left })
+    Ok(Made { file: carried, manifest, removed })
 }
 
 /// What is written goes to the disk now and then.

@@ -7,6 +7,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 /// The manifest's own form. Fields may be added to it; who would misread them without knowing gets another number.
 const FORM: u32 = 1;
+/// The last second of the year 9999.
+const LAST: Duration = Duration::from_secs(253_402_300_799);
 /// Longer than any of ours.
 pub(super) const BYTES_MAX: u64 = 64 * 1024;
 
@@ -92,7 +94,54 @@ pub(super) fn stamp(at: UnixMillis) -> String {
 
 /// RFC 3339, to the second, in UTC.
 fn moment(at: UnixMillis) -> String {
-    let since = Duration::from_millis(u64::try_from(at.0).unwrap_or_default());
-    // Later than the year 9999 is later than any backup.
-    UNIX_EPOCH.checked_add(since).map(|at| humantime::format_rfc3339_seconds(at).to_string()).unwrap_or_default()
+    // What is later than the year 9999 can't be written so.
+    let since = Duration::from_millis(u64::try_from(at.0).unwrap_or_default()).min(LAST);
+    humantime::format_rfc3339_seconds(UNIX_EPOCH + since).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn manifest() -> Manifest {
+        let counted = Counted { accounts: 2, messages: 7 };
+        Manifest::of(
+            "messengerd-20261127T132005Z.sqlite",
+            UnixMillis(1_795_785_605_999),
+            (4096, "ab".repeat(64)),
+            3,
+            counted,
+        )
+    }
+
+    #[test]
+    fn it_says_when_to_the_second_in_utc_and_is_read_as_it_was_written() {
+        let manifest = manifest();
+        assert_eq!(manifest.made_at, "2026-11-27T13:20:05Z");
+        assert_eq!(stamp(UnixMillis(1_795_785_605_999)), "20261127T132005Z");
+        assert_eq!(manifest.moment(), Some(UnixMillis(1_795_785_605_000)));
+        assert_eq!(Manifest::parse(manifest.text().as_bytes()), Ok(manifest));
+    }
+
+    #[test]
+    fn what_a_later_release_adds_is_passed_over_and_another_form_is_not_guessed_at() {
+        let text = manifest().text();
+        let more = text.replacen('{', "{ \"more\": [1, 2],", 1);
+        assert_eq!(Manifest::parse(more.as_bytes()), Ok(manifest()));
+        let other = text.replacen("\"manifest\": 1", "\"manifest\": 2", 1);
+        assert_eq!(Manifest::parse(other.as_bytes()).unwrap_err(), "it has form 2, and this release knows form 1");
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = Manifest::parse(&bytes);
+        }
+
+        #[test]
+        fn no_moment_panics(at: i64) {
+            let _ = stamp(UnixMillis(at));
+        }
+    }
 }

@@ -7,6 +7,8 @@ use crate::store::backup::{self, BackupError, Made, Watched};
 use std::collections::BTreeSet;
 use std::fs;
 use std::num::NonZero;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::sync::watch;
 
 const DONE: i32 = 0;
@@ -185,4 +187,31 @@ fn a_damaged_database_makes_no_backup() {
     assert!(matches!(error, BackupError::Damaged { .. }), "{error}");
     assert_eq!(backups(directory.path()), [1], "the old one stays");
     assert_eq!(names(directory.path()).len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_one_is_made_does_not_wait_for_it_and_is_not_in_it() {
+    let (directory, store, mut committed) = open_new();
+    tokio::spawn(async move { while committed.recv().await.is_some() {} });
+    backup::prepare(directory.path()).unwrap();
+    let (ann, bob) = ann_and_bob(&store).await;
+    for number in 0..300 {
+        ann.writes(&store, &bob, &format!("{number}{}", "x".repeat(4000))).await.unwrap();
+    }
+    let (runtime, written) = (tokio::runtime::Handle::current(), Arc::new(AtomicUsize::new(0)));
+    let (writing, folder) = (Arc::clone(&written), directory.path().to_owned());
+    // Asked whether it is still wanted, between two steps, it has one more message written, and waits for the commit.
+    let over = move || {
+        if writing.fetch_add(1, Relaxed) < 3 {
+            runtime.block_on(in_time(ann.writes(&store, &bob, "meanwhile"))).unwrap();
+        }
+        false
+    };
+    let watched = Watched { progress: watch::channel(backup::Progress::default()).0, over: Arc::new(over) };
+    let made = move || backup::make(&options(&folder), moment(0), None, &watched);
+    let made = tokio::task::spawn_blocking(made).await.unwrap().unwrap();
+    assert!(written.load(Relaxed) > 3, "it was asked in the middle");
+    assert_eq!(made.manifest.messages, 300);
+    assert_eq!(backups(directory.path()), [300]);
+    assert_eq!(number(&foreign(directory.path()), "SELECT count(*) FROM messages"), 303);
 }

@@ -3,7 +3,6 @@ import contextlib
 import ctypes
 import os
 import pathlib
-import sqlite3
 import threading
 
 import memory
@@ -131,26 +130,6 @@ def a_full_disk_is_told_and_the_service_recovers(machine):
     eventually("a message goes through again", lambda: ann.does("--login", "ann", "send", "bob", "there is room").code == 0)
     bob.reads("there is room")
     assert machine.show("messengerd.service", "MainPID") == before, "it was restarted on the way"
-
-
-def a_backup_made_while_it_runs_can_be_restored(machine):
-    # On a folder that SQLite of this machine reaches as well.
-    machine.must("mkdir -p /var/lib/messengerd && mount --bind /shared /var/lib/messengerd")
-    ann, bob = Person(machine, "ann").signs_up(), Person(machine, "bob").signs_up()
-    ann.must("--login", "ann", "add", "bob")
-    ann.sends("bob", "in the backup")
-    state = pathlib.Path(machine.shared.name)
-    with contextlib.closing(sqlite3.connect(state / "messengerd.sqlite")) as running, \
-            contextlib.closing(sqlite3.connect(state / "backup")) as backup:
-        running.backup(backup)
-    ann.sends("bob", "after the backup")
-    # As docs/administration.md has it.
-    machine.must("systemctl stop messengerd.socket messengerd.service")
-    machine.must("rm -f /var/lib/messengerd/messengerd.sqlite-wal /var/lib/messengerd/messengerd.sqlite-shm")
-    machine.must("install -o messengerd -g messengerd -m 600 /shared/backup /var/lib/messengerd/messengerd.sqlite")
-    machine.must("systemctl start messengerd.socket")
-    bob.reads("in the backup")
-    assert machine.show("messengerd.service", "NRestarts") == "0"
 
 
 def a_damaged_database_ends_it_at_once_and_the_journal_says_what_to_do(machine):
