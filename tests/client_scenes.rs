@@ -11,5 +11,7 @@ mod faults;
 mod listen;
 #[path = "client_scenes/messages.rs"]
 mod messages;
+#[path = "client_scenes/own.rs"]
+mod own;
 #[path = "client_scenes/stage.rs"]
 mod stage;

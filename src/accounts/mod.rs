@@ -11,6 +11,7 @@ mod administration;
 mod debts;
 mod figures;
 mod hashing;
+mod own;
 
 pub use administration::{AdministrationError, hash_password, is_voice};
 pub use hashing::{HashingError, Parameters};
@@ -254,7 +255,9 @@ impl Accounts {
     /// Stores a hash with today's parameters. If that fails, the old one is as good as it was. The account as it is then.
     async fn renew(&self, account: Account, renewed: String) -> Account {
         match self.store.renew_password(account.id, account.password_hash.clone(), renewed.clone()).await {
-            Ok(()) => {
+            // Somebody else has changed it: whoever goes on finds that.
+            Ok(false) => account,
+            Ok(true) => {
                 tracing::info!(login = %account.login, "password hash renewed with the configured parameters");
                 Account { password_hash: renewed, ..account }
             }

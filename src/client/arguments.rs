@@ -91,6 +91,33 @@ pub(super) enum Command {
         #[arg(add = ArgValueCandidates::new(names::candidates))]
         name: String,
     },
+    /// Show what you and somebody have written to each other, or all that stands in your mailbox
+    History {
+        /// With whom; everybody when it is left out
+        #[arg(add = ArgValueCandidates::new(names::candidates))]
+        name: Option<String>,
+        /// The newest so many
+        #[arg(long, short = 'n', value_name = "COUNT", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+        count: u32,
+        /// Of those before this number
+        #[arg(long, value_name = "ID", value_parser = clap::value_parser!(u64).range(1..=i64::MAX as u64))]
+        before: Option<u64>,
+        /// Write one JSON object for each message
+        #[arg(long)]
+        json: bool,
+    },
+    /// Give your account another password; your other sessions end
+    Passwd {
+        /// Take the new password from the first line of FILE
+        #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+        new_password_file: Option<PathBuf>,
+    },
+    /// Delete your account for good: contacts, messages, and nobody gets its login
+    Delete {
+        /// Do not ask whether that is meant
+        #[arg(long)]
+        yes: bool,
+    },
     /// Send a message: the rest of the line, else standard input
     Send {
         /// To whom

@@ -4,7 +4,7 @@ use super::link::LinkError;
 use super::remembered::RememberedError;
 use super::session::SessionError;
 use crate::domain::exit::Exit;
-use crate::domain::reply::{LogInRefusal, SignUpRefusal};
+use crate::domain::reply::{LogInRefusal, PasswordRefusal, SignUpRefusal};
 use crate::terminal::credentials::CredentialsError;
 use crate::terminal::plain;
 use clap_complete::env::Shells;
@@ -43,6 +43,9 @@ pub(super) enum ClientError {
     /// Standard output failed.
     #[error("cannot write to standard output: {}; what comes from now on stays at the server", plain(.0))]
     Output(io::Error),
+    /// Nothing was deleted.
+    #[error("that is not the login; nothing was deleted")]
+    NotConfirmed,
     /// There is nobody to chat.
     #[error("chat needs a terminal; use send and listen in scripts")]
     NoChat,
@@ -84,7 +87,7 @@ impl ClientError {
                 RememberedError::Login { .. } => Exit::Data,
             },
             Self::NoLogin | Self::NoChat | Self::Shell { .. } => Exit::Usage,
-            Self::Email(_) | Self::NoText | Self::LongText => Exit::Data,
+            Self::Email(_) | Self::NoText | Self::LongText | Self::NotConfirmed => Exit::Data,
             Self::Input(_) | Self::Output(_) | Self::Terminal(_) => Exit::Io,
             Self::System(_) => Exit::Os,
         }
@@ -101,7 +104,9 @@ fn session_exit(error: &SessionError) -> Exit {
         SessionError::Link(_) | SessionError::SignUp(SignUpRefusal::Closed) | SessionError::TooManyBlocked => {
             Exit::Unavailable
         }
-        SessionError::SignUp(_) => Exit::Data,
+        SessionError::SignUp(_) | SessionError::Password(PasswordRefusal::BadPassword) => Exit::Data,
+        SessionError::Password(PasswordRefusal::WrongPassword) => Exit::NoPermission,
+        SessionError::Password(PasswordRefusal::TryLater) => Exit::TryLater,
         SessionError::LogIn { refusal, .. } => match refusal {
             LogInRefusal::UnknownLogin => Exit::NoUser,
             LogInRefusal::WrongPassword | LogInRefusal::Disabled => Exit::NoPermission,

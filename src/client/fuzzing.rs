@@ -4,7 +4,7 @@
 
 use super::packets::{Outcome, Packets, Way};
 use crate::protocol::classic::encode_reply;
-use crate::protocol::classic::packet::{Packet, decode};
+use crate::protocol::classic::packet::{Packet, Past, decode};
 use crate::terminal::sanitise;
 use std::borrow::Cow;
 use std::time::Duration;
@@ -46,6 +46,10 @@ fn seen(outcome: Outcome) -> usize {
         Packet::Message { sender, text } => {
             assert!(!sender.contains('\r'));
             sender.len() + text.len()
+        }
+        Packet::Past(Past { sender, recipient, text, .. }) => {
+            assert!(!sender.contains('\r') && !recipient.contains('\r'));
+            sender.len() + recipient.len() + text.len()
         }
         Packet::ContactStatus { login, .. } => {
             assert!(!login.contains('\r'));

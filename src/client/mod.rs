@@ -1,7 +1,7 @@
 //! `messenger`, the terminal client: the classic protocol from the other side.
 //!
 //! `link` has the connection, `packets` knows where a packet ends, `session` has what is said over it. `arguments`,
-//! `remembered` and `credentials` are about who wants what from which server. `show` and `sanitise` make what came from
+//! `remembered` and `credentials` are about who wants what from which server; `own` about what somebody does with their own account. `show` and `sanitise` make what came from
 //! others fit for a terminal; `listen` and `chat` (with `editor` and `screen`) are the commands that stay.
 //!
 //! # Errors
@@ -24,6 +24,7 @@ pub(crate) mod fuzzing;
 mod link;
 mod listen;
 mod names;
+mod own;
 mod packets;
 mod remembered;
 mod screen;
@@ -32,7 +33,7 @@ mod show;
 mod signals;
 
 use crate::domain::exit::Exit;
-use crate::domain::{Email, InviteCode, Login, Secret};
+use crate::domain::{Email, InviteCode, Login, Secret, Seq};
 use crate::terminal::credentials::{Source, question};
 use crate::terminal::{sanitise, say};
 use arguments::{Cli, Command, Given};
@@ -128,6 +129,12 @@ fn perform(given: &Given, command: Command) -> Result<(), ClientError> {
             outcome?;
             print(&format!("{name} is not blocked any more\n"))
         }
+        Command::History { name, count, before, json } => {
+            let name = name.map(|name| parse_login(&name)).transpose()?;
+            own::history(given, &own::Wanted { name, count, before: Seq(before.unwrap_or_default()), json })
+        }
+        Command::Passwd { new_password_file } => own::change_password(given, new_password_file.as_deref()),
+        Command::Delete { yes } => own::delete(given, yes),
         Command::Send { name, text } => send(given, &name, &text),
         Command::Chat { name } => {
             let name = parse_login(&name)?;

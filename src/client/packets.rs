@@ -82,8 +82,8 @@ impl Packets {
     /// # Errors
     /// When what is finished now is no packet.
     pub(super) fn silence(&mut self) -> Outcome {
-        let complete =
-            take_apart(&self.gathered).is_ok_and(|packets| !matches!(packets.last(), Some(Packet::Message { .. })));
+        let complete = take_apart(&self.gathered)
+            .is_ok_and(|packets| !matches!(packets.last(), Some(Packet::Message { .. } | Packet::Past(_))));
         if complete || self.paused {
             return self.finish();
         }
@@ -105,7 +105,7 @@ impl Packets {
 /// Whether bytes may be the beginning of a packet: the types are control characters that no text has; or they are some
 /// that a text may have, with a flag behind them that is none of its.
 fn begins_packet(bytes: &[u8]) -> bool {
-    matches!(bytes, [0..=5, ..] | [kind::REMOVE_CONTACT..=kind::UNBLOCK, 0..=5, ..])
+    matches!(bytes, [0..=5, ..] | [kind::REMOVE_CONTACT..=kind::HISTORY, 0..=5, ..])
 }
 
 /// The packets of one read.
@@ -122,7 +122,7 @@ fn take_apart(mut bytes: &[u8]) -> Outcome {
     }
 }
 
-/// How long the first packet is, by its own word; a message has none.
+/// How long the first packet is, by its own word; a message has none, and neither has one of a history.
 fn own_length(bytes: &[u8]) -> Option<usize> {
     match bytes {
         [1, 0, ..] => Some(3 + SessionKey::LEN),
@@ -134,7 +134,11 @@ fn own_length(bytes: &[u8]) -> Option<usize> {
             }
             Some(length)
         }
-        [0 | 1 | 3 | 4 | kind::REMOVE_CONTACT..=kind::UNBLOCK, _, ..] => Some(2),
+        [kind::HISTORY, 0, ..] => None,
+        [kind::HISTORY, 1, b'\r', digits @ ..] => {
+            Some(3 + digits.iter().take_while(|byte| byte.is_ascii_digit()).count())
+        }
+        [0 | 1 | 3 | 4 | kind::REMOVE_CONTACT..=kind::HISTORY, _, ..] => Some(2),
         [5, ..] => status_end(bytes, 1),
         _ => None,
     }
@@ -148,8 +152,8 @@ fn status_end(bytes: &[u8], start: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::reply::BlockRefusal;
-    use crate::domain::{Login, Reply, Status};
+    use crate::domain::reply::{BlockRefusal, PasswordRefusal};
+    use crate::domain::{History, Login, Reply, Seq, Status};
     use proptest::prelude::*;
 
     const PAUSE: Duration = Duration::from_millis(3);
@@ -221,7 +225,7 @@ mod tests {
         let key = SessionKey::new([2, 2, 2, 2]).unwrap();
         let bob = Login::parse("bob").unwrap();
         let read =
-            b"\x01\x00\r\x02\x02\x02\x02\x05bob\r\x01\x03\x00\rbob\r\x01\x04\x00\r\x00\x04\x01\x07\x00\x08\x02\x00\x00\x02bob\rhi";
+            b"\x01\x00\r\x02\x02\x02\x02\x05bob\r\x01\x03\x00\rbob\r\x01\x04\x00\r\x00\x04\x01\x07\x00\x08\x02\x0a\x03\x0b\x00\x0c\x01\r17\x0c\x02\x00\x00\x02bob\rhi";
         assert_eq!(
             packets().read(read),
             Ok(vec![
@@ -232,6 +236,10 @@ mod tests {
                 Packet::Reply(Reply::UnknownContact),
                 Packet::Reply(Reply::ContactRemoved),
                 Packet::Reply(Reply::BlockRefused(BlockRefusal::TooMany)),
+                Packet::Reply(Reply::PasswordNotChanged(PasswordRefusal::TryLater)),
+                Packet::Reply(Reply::AccountDeleted),
+                Packet::Reply(Reply::History(History { entries: Vec::new(), older: Some(Seq(17)) })),
+                Packet::Reply(Reply::History(History { entries: Vec::new(), older: None })),
                 Packet::Reply(Reply::SignedUp),
                 message("hi"),
             ])
@@ -245,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_late_segment_that_begins_like_some_of_our_packets_is_text_all_the_same() {
-        for begin in ["\n", "\t", "\nand more", "\t\tand more"] {
+        for begin in ["\n", "\t", "\x0c", "\nand more", "\t\tand more", "\x0c\n"] {
             let mut packets = packets();
             let (first, late) = ("x".repeat(1000), format!("{begin}{}", "y".repeat(100)));
             packets.read(&bytes(&first)).unwrap();

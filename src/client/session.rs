@@ -5,10 +5,10 @@
 //! whatever is read must be shown, and everything must be read.
 
 use super::link::{Link, LinkError};
-use crate::domain::reply::{BlockRefusal, LogInRefusal, SignUpRefusal};
+use crate::domain::reply::{BlockRefusal, LogInRefusal, PasswordRefusal, SignUpRefusal};
 use crate::domain::request::Text;
-use crate::domain::{Email, InviteCode, Login, Reply, Request, Secret, SessionKey, Status};
-use crate::protocol::classic::packet::Packet;
+use crate::domain::{Email, History, InviteCode, Login, Reply, Request, Secret, Seq, SessionKey, Status};
+use crate::protocol::classic::packet::{Packet, Past};
 use crate::protocol::classic::request::encode;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
@@ -66,6 +66,17 @@ pub(super) enum SessionError {
     /// No more.
     #[error("you block as many as the server allows; unblock somebody")]
     TooManyBlocked,
+    /// The password, or the new one, is not taken.
+    #[error("{}", password_words(*.0))]
+    Password(PasswordRefusal),
+}
+
+fn password_words(refusal: PasswordRefusal) -> &'static str {
+    match refusal {
+        PasswordRefusal::WrongPassword => "wrong password",
+        PasswordRefusal::BadPassword => "the server does not take the new password; is it too short?",
+        PasswordRefusal::TryLater => "the server asks to try again later",
+    }
 }
 
 fn sign_up_words(refusal: SignUpRefusal) -> &'static str {
@@ -207,6 +218,63 @@ impl<A: Arrivals> Session<A> {
         }
     }
 
+    /// Gives the account another password. Its other sessions end.
+    ///
+    /// # Errors
+    /// [`SessionError::Password`] when the server refuses.
+    pub(super) fn change_password(&mut self, old: Secret, new: Secret) -> Result<(), SessionError> {
+        match self.ask(&Request::ChangePassword { old, new })? {
+            Reply::PasswordChanged => Ok(()),
+            Reply::PasswordNotChanged(refusal) => Err(SessionError::Password(refusal)),
+            _ => Err(SessionError::OtherReply),
+        }
+    }
+
+    /// Erases the account, and closes.
+    ///
+    /// # Errors
+    /// [`SessionError::Password`] when the server refuses: then the session is over in order.
+    pub(super) fn delete(mut self, password: Secret) -> Result<(), SessionError> {
+        match self.ask(&Request::DeleteAccount { password }) {
+            Ok(Reply::AccountDeleted) => {
+                // There is no session to log out from.
+                self.close();
+                Ok(())
+            }
+            answer => {
+                self.leave();
+                match answer? {
+                    Reply::AccountNotDeleted(refusal) => Err(SessionError::Password(refusal)),
+                    _ => Err(SessionError::OtherReply),
+                }
+            }
+        }
+    }
+
+    /// A page of what was written to somebody and by them, the oldest first, and where to go on.
+    ///
+    /// # Errors
+    /// [`SessionError::Nobody`] when there is no such login.
+    pub(super) fn history(
+        &mut self,
+        login: &str,
+        before: Seq,
+        count: u32,
+    ) -> Result<(Vec<Past>, Option<Seq>), SessionError> {
+        self.link.send(&encode(&Request::GetHistory { login: login.to_owned(), before, count }, Some(self.key)))?;
+        let mut page = Vec::new();
+        loop {
+            match next(&mut self.link, self.timeout, &mut self.arrivals)? {
+                Answer::Past(past) => page.push(past),
+                Answer::Reply(Reply::History(History { older, .. })) => return Ok((page, older)),
+                Answer::Reply(Reply::UnknownPartner) => {
+                    return Err(Login::parse(login).map_or(SessionError::OtherReply, SessionError::Nobody));
+                }
+                Answer::Reply(_) => return Err(SessionError::OtherReply),
+            }
+        }
+    }
+
     /// Sends a message and sees to it that the server has it. A message has no reply, but the server takes a
     /// connection's requests in order and commits a message before it takes the next one: so the contact list,
     /// asked for behind the message and handed back here, is the server's word for it.
@@ -253,6 +321,12 @@ impl<A: Arrivals> Session<A> {
         self.arrivals
     }
 
+    /// Closes without a log-out.
+    fn close(mut self) {
+        self.link.finish();
+        while self.take_within(CLOSING) {}
+    }
+
     /// Takes one packet, and says whether there was one. What is none is passed over: nobody waits for a reply.
     fn take_within(&mut self, wait: Duration) -> bool {
         match self.link.receive(wait) {
@@ -287,20 +361,35 @@ fn ask(
     arrivals: &mut impl Arrivals,
 ) -> Result<Reply, SessionError> {
     link.send(&encode(request, key))?;
+    match next(link, timeout, arrivals)? {
+        Answer::Reply(reply) => Ok(reply),
+        Answer::Past(_) => Err(SessionError::OtherReply),
+    }
+}
+
+/// What comes as an answer next.
+fn next(link: &mut Link, timeout: Duration, arrivals: &mut impl Arrivals) -> Result<Answer, SessionError> {
     loop {
         let Some(packet) = link.receive(timeout)? else {
             return Err(LinkError::Silent { server: link.server().clone(), timeout }.into());
         };
-        if let Some(reply) = hand_over(packet, arrivals) {
-            return Ok(reply);
+        if let Some(answer) = hand_over(packet, arrivals) {
+            return Ok(answer);
         }
     }
 }
 
-/// Gives a push to those who show it, and a reply back.
-fn hand_over(packet: Packet, arrivals: &mut impl Arrivals) -> Option<Reply> {
+/// What comes because it was asked for.
+enum Answer {
+    Reply(Reply),
+    Past(Past),
+}
+
+/// Gives a push to those who show it, and an answer back.
+fn hand_over(packet: Packet, arrivals: &mut impl Arrivals) -> Option<Answer> {
     match packet {
-        Packet::Reply(reply) => return Some(reply),
+        Packet::Reply(reply) => return Some(Answer::Reply(reply)),
+        Packet::Past(past) => return Some(Answer::Past(past)),
         Packet::Message { sender, text } => arrivals.take(Push::Message { sender, text }),
         Packet::ContactStatus { login, status } => arrivals.take(Push::Status { login, status }),
     }

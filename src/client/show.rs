@@ -2,7 +2,9 @@
 
 use super::session::{Arrivals, Contacts, Push};
 use crate::domain::Status;
+use crate::protocol::classic::packet::Past;
 use crate::terminal::{sanitise, say};
+use jiff::tz::TimeZone;
 use jiff::{Timestamp, Zoned};
 use serde::Serialize;
 use std::fmt::Write as _;
@@ -78,6 +80,37 @@ pub(super) fn json(push: &Push, at: Timestamp) -> String {
         Push::Status { login, status } => PushJson::Status { login, online: *status == Status::Online },
     };
     serde_json::to_string(&object).unwrap_or_default() + "\n"
+}
+
+#[derive(Serialize)]
+struct PastJson<'a> {
+    id: u64,
+    time: String,
+    from: &'a str,
+    to: &'a str,
+    text: &'a str,
+}
+
+/// When the server took a message. What is beyond the calendar is at its end.
+fn taken_at(past: &Past) -> Timestamp {
+    Timestamp::from_millisecond(past.sent_at.0).unwrap_or(Timestamp::MAX)
+}
+
+/// A message of a history as one JSON object, exact, with a line feed behind it.
+pub(super) fn past_json(past: &Past) -> String {
+    let Past { id, sender, recipient, text, .. } = past;
+    let object = PastJson { id: id.0, time: format!("{:.3}", taken_at(past)), from: sender, to: recipient, text };
+    serde_json::to_string(&object).unwrap_or_default() + "\n"
+}
+
+/// A message of a history as a person reads it, with the local time at which the server took it.
+pub(super) fn past(past: &Past, style: Style) -> String {
+    let time = taken_at(past).to_zoned(TimeZone::system());
+    let time = style.faint(&time.strftime("%Y-%m-%d %H:%M").to_string());
+    let (sender, recipient) = (sanitise::word(&past.sender), sanitise::word(&past.recipient));
+    let text = sanitise::lines(&past.text);
+    let text = text.trim_end_matches('\n').replace('\n', "\n                 ");
+    format!("{time} {} to {recipient}: {text}\n", style.bold(&sender))
 }
 
 #[derive(Serialize)]

@@ -335,8 +335,11 @@ impl Connection {
                 self.shared.connections.strangers.lost_session(self);
             }
         }
-        if let Some(bytes) = classic::encode_reply(&outcome.reply) {
-            self.enqueue(&mut state, Packet::reply(bytes));
+        let mut limit = self.shared.settings.get().connections.outbox_max;
+        for bytes in classic::encode_ahead(&outcome.reply).chain(classic::encode_reply(&outcome.reply)) {
+            self.enqueue(&mut state, Packet::reply(bytes), limit);
+            // An answer goes whole or not at all; it is no longer than there is room for.
+            limit = usize::MAX;
         }
         state.outbox.release_statuses();
         self.advance(&mut state);
@@ -354,8 +357,7 @@ impl Connection {
     }
 
     /// Queues what can't wait elsewhere.
-    fn enqueue(&self, state: &mut State, packet: Packet) {
-        let limit = self.shared.settings.get().connections.outbox_max;
+    fn enqueue(&self, state: &mut State, packet: Packet, limit: usize) {
         if state.outbox.push(packet, limit).is_err() {
             self.end(state, End::Overflow(limit));
         }

@@ -60,7 +60,10 @@ impl Subscriber for Connection {
                 state.mail.queued(entry.seq);
                 return;
             }
-            (Some(packet), Event::ContactStatus(..)) => self.enqueue(&mut state, packet),
+            (Some(packet), Event::ContactStatus(..)) => {
+                let limit = self.shared.settings.get().connections.outbox_max;
+                self.enqueue(&mut state, packet, limit);
+            }
             (None, Event::ContactStatus(..)) => {}
         }
         self.advance(&mut state);

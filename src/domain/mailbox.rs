@@ -55,6 +55,15 @@ impl fmt::Debug for Message {
     }
 }
 
+/// A page of a mailbox, read backwards.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct History {
+    /// By their places, the oldest first.
+    pub entries: Vec<Entry>,
+    /// There may be older ones, before this place.
+    pub older: Option<Seq>,
+}
+
 /// One place in a mailbox: a message that came in, or a copy of one that went out (for the sender's other devices).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Entry {

@@ -24,7 +24,7 @@ pub use email::{Email, EmailError};
 pub use event::Event;
 pub use invite::{InviteCode, NoInviteCode};
 pub use login::{Login, LoginError};
-pub use mailbox::{AccountId, AccountMap, Entry, Message, Seq, UnixMillis};
+pub use mailbox::{AccountId, AccountMap, Entry, History, Message, Seq, UnixMillis};
 pub use password::{Password, PasswordError, Secret};
 pub use peer::Peer;
 pub use reply::Reply;

@@ -1,6 +1,6 @@
 //! What a peer gets for a request, in no protocol's bytes: a code and no more. Causes go to the journal.
 
-use super::{Login, SessionKey, Status};
+use super::{History, Login, SessionKey, Status};
 
 /// The answer to one request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,6 +33,18 @@ pub enum Reply {
     Unblocked,
     /// They were not blocked.
     WasNotBlocked,
+    /// The account has another password.
+    PasswordChanged,
+    /// It has the one that it had.
+    PasswordNotChanged(PasswordRefusal),
+    /// The account is no more, and neither is the session.
+    AccountDeleted,
+    /// It is as it was.
+    AccountNotDeleted(PasswordRefusal),
+    /// A page of the mailbox.
+    History(History),
+    /// Nobody has that login.
+    UnknownPartner,
     /// The message is committed, or there was nobody to commit it for. Classic has no packet for it.
     MessageTaken,
 }
@@ -72,4 +84,15 @@ pub enum BlockRefusal {
     UnknownLogin,
     /// The account blocks as many as it may.
     TooMany,
+}
+
+/// Why somebody with a session did not get what needs their password.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordRefusal {
+    /// It is not the account's password.
+    WrongPassword,
+    /// The new one is too short, or none by our rules.
+    BadPassword,
+    /// Too many failed attempts, or too many at once.
+    TryLater,
 }

@@ -1,7 +1,7 @@
 //! What a peer asks for, in no protocol's bytes. Texts are as they came: the handlers check them, because a bad
 //! login at sign-up and an unknown one at log-in get different answers.
 
-use super::Secret;
+use super::{Secret, Seq};
 
 /// One request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +46,27 @@ pub enum Request {
         /// Of whom, unchecked.
         login: String,
     },
+    /// Give the session's account another password.
+    ChangePassword {
+        /// The one that it has, unchecked.
+        old: Secret,
+        /// The one that it is to have, unchecked.
+        new: Secret,
+    },
+    /// Erase the session's account.
+    DeleteAccount {
+        /// Its password, unchecked.
+        password: Secret,
+    },
+    /// Read what was written to somebody and by them.
+    GetHistory {
+        /// Who, unchecked; empty: everybody.
+        login: String,
+        /// What stands before this place in the mailbox; 0: the newest.
+        before: Seq,
+        /// As many messages, at the most.
+        count: u32,
+    },
     /// Write to somebody.
     SendMessage {
         /// To whom, unchecked.
@@ -77,6 +98,8 @@ mod tests {
             [
                 Request::SignUp { email: "ann@example.org".into(), login: "ann".into(), password: password() },
                 Request::LogIn { login: "ann".into(), password: password() },
+                Request::ChangePassword { old: password(), new: password() },
+                Request::DeleteAccount { password: password() },
                 Request::SendMessage { recipient: "ann".into(), text: Text("hunter2 and more".into()) },
             ]
         );

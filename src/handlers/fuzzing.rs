@@ -5,13 +5,13 @@
 use super::{Caller, Core, HandlerError, Needs, SessionChange, handle, needs};
 use crate::accounts::Accounts;
 use crate::config::{ContactsPolicy, Live, Settings};
-use crate::domain::reply::{BlockRefusal, LogInRefusal, SignUpRefusal};
-use crate::domain::{AccountId, Email, Event, Login, Password, Peer, Reply, Request, Secret, SessionKey, Status};
+use crate::domain::reply::{BlockRefusal, LogInRefusal, PasswordRefusal, SignUpRefusal};
+use crate::domain::{AccountId, Email, Event, Login, Password, Peer, Reply, Request, Secret, Seq, SessionKey, Status};
 use crate::fuzzing::Choices;
 use crate::notifier;
 use crate::sessions::{Dismissal, Session, Sessions, Subscriber};
-use crate::store::Committed;
 use crate::store::model::{Both, Person, Step};
+use crate::store::{Committed, PageLimits};
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
 use std::sync::{Arc, Mutex};
@@ -53,18 +53,27 @@ pub(crate) fn people(bytes: &[u8], decode: Decode) {
 
 /// What a connection is told.
 #[derive(Default)]
-struct Heard(Mutex<Vec<(AccountId, Event)>>);
+struct Heard {
+    events: Mutex<Vec<(AccountId, Event)>>,
+    /// Its session, and where it ends.
+    session: Mutex<Option<(Arc<Sessions>, Session)>>,
+}
 
 impl Subscriber for Heard {
     fn notify(&self, account: AccountId, event: &Event) {
-        self.0.lock().expect("nobody has panicked").push((account, event.clone()));
+        self.events.lock().expect("nobody has panicked").push((account, event.clone()));
     }
 
     fn expect(&self, _account: AccountId) {}
 
     fn settle(&self) {}
 
-    fn dismiss(&self, _key: SessionKey, _why: Dismissal) {}
+    fn dismiss(&self, key: SessionKey, _why: Dismissal) {
+        let mut session = self.session.lock().expect("nobody has panicked");
+        if let Some((sessions, session)) = session.take_if(|(_, session)| session.key == key) {
+            sessions.sign_out(&session);
+        }
+    }
 
     fn peer(&self) -> Peer {
         Peer::Unix { user: 0 }
@@ -130,6 +139,12 @@ impl House {
     }
 
     async fn ask(&mut self, connection: usize, key: Option<SessionKey>, request: Request) {
+        // What is left of an account that is erased is for the store's own tests.
+        if let (Request::DeleteAccount { password }, Some(session)) = (&request, &self.connections[connection].session)
+            && self.is_right(&session.login, password)
+        {
+            return;
+        }
         let before = self.online();
         let Connection { heard, session } = &self.connections[connection];
         let session = session.clone();
@@ -156,6 +171,9 @@ impl House {
                 assert_eq!(outcome.reply, Reply::LoggedIn(session.key));
                 let others = self.connections.iter().filter_map(|connection| connection.session.as_ref());
                 assert!(others.into_iter().all(|other| other.key != session.key));
+                let heard = &self.connections[connection].heard;
+                let sessions = Arc::clone(&self.core.sessions);
+                *heard.session.lock().expect("nobody has panicked") = Some((sessions, session.clone()));
                 self.connections[connection].session = Some(session);
             }
             SessionChange::End => {
@@ -230,6 +248,10 @@ impl House {
                 assert_eq!(reply, other.map_or(Reply::WasNotBlocked, |_| Reply::Unblocked));
                 self.sight = Some((session.login.clone(), before, self.watchers(&session)));
             }
+            (
+                request @ (Request::ChangePassword { .. } | Request::DeleteAccount { .. } | Request::GetHistory { .. }),
+                Some(session),
+            ) => self.own_account(&session, request, &reply),
             (Request::RemoveContact { login }, Some(session)) => {
                 let login = Login::parse(&login).ok();
                 let removed = login.is_some_and(|login| self.both.model.remove_contact(session.account, &login));
@@ -256,6 +278,39 @@ impl House {
         Vec::new()
     }
 
+    /// Whether the reply to a request about the account itself is as it should be.
+    fn own_account(&mut self, session: &Session, request: Request, reply: &Reply) {
+        match request {
+            Request::ChangePassword { old, new } => {
+                match self.changed(&session.login, &old, &new) {
+                    Ok(password) => {
+                        assert_eq!(*reply, Reply::PasswordChanged);
+                        self.passwords.insert(session.login.clone(), password);
+                        for other in &mut self.connections {
+                            other.session.take_if(|other| other.account == session.account && other.key != session.key);
+                        }
+                    }
+                    Err(refusal) => assert_eq!(*reply, Reply::PasswordNotChanged(refusal)),
+                }
+                let held = self.core.sessions.list(Some(session.account)).len();
+                let ours = self.connections.iter().filter_map(|connection| connection.session.as_ref());
+                assert_eq!(held, ours.filter(|other| other.account == session.account).count());
+            }
+            Request::DeleteAccount { .. } => {
+                assert_eq!(*reply, Reply::AccountNotDeleted(PasswordRefusal::WrongPassword));
+            }
+            Request::GetHistory { login, before, count } => {
+                let with = Login::parse(&login).ok();
+                let limits = PageLimits { entries: count.clamp(1, 100), bytes: 16 * 1024 };
+                let before = if before == Seq(0) { u64::MAX } else { before.0 };
+                let known = login.is_empty() || with.is_some();
+                let history = self.both.model.history(session.account, with.as_ref(), before, limits);
+                assert_eq!(*reply, history.filter(|_| known).map_or(Reply::UnknownPartner, Reply::History));
+            }
+            request => panic!("{request:?} is about something else"),
+        }
+    }
+
     fn signed_up(&self, email: &str, login: &str, password: &Secret) -> Result<(Login, Password), SignUpRefusal> {
         Email::parse(email).map_err(|_| SignUpRefusal::BadEmail)?;
         let login = Login::parse(login).map_err(|_| SignUpRefusal::BadLogin)?;
@@ -273,8 +328,19 @@ impl House {
     fn logged_in(&self, login: &str, password: &Secret) -> Result<Person, LogInRefusal> {
         let person = Login::parse(login).ok().and_then(|login| self.both.model.with_login(&login));
         let person = person.ok_or(LogInRefusal::UnknownLogin)?;
-        let right = Password::parse(password).is_ok_and(|password| self.passwords[&person.login] == password);
-        if right { Ok(person) } else { Err(LogInRefusal::WrongPassword) }
+        if self.is_right(&person.login, password) { Ok(person) } else { Err(LogInRefusal::WrongPassword) }
+    }
+
+    fn is_right(&self, login: &Login, password: &Secret) -> bool {
+        Password::parse(password).is_ok_and(|password| self.passwords[login] == password)
+    }
+
+    fn changed(&self, login: &Login, old: &Secret, new: &Secret) -> Result<Password, PasswordRefusal> {
+        let new = Password::parse(new).map_err(|_| PasswordRefusal::BadPassword)?;
+        if new.chars() < settings().accounts.password_min_length {
+            return Err(PasswordRefusal::BadPassword);
+        }
+        if self.is_right(login, old) { Ok(new) } else { Err(PasswordRefusal::WrongPassword) }
     }
 
     /// The status of an account, as a session sees it.
@@ -307,7 +373,7 @@ impl House {
         }
         self.core.sessions.all_told().await;
         for Connection { heard, session } in &self.connections {
-            let heard = mem::take(&mut *heard.0.lock().expect("nobody has panicked"));
+            let heard = mem::take(&mut *heard.events.lock().expect("nobody has panicked"));
             let Some(Session { account, .. }) = session else {
                 assert_eq!(heard, []);
                 continue;

@@ -11,9 +11,12 @@
 
 mod add_contact;
 mod block;
+mod change_password;
+mod delete_account;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
 mod get_contacts;
+mod get_history;
 mod lists;
 mod log_in;
 mod log_out;
@@ -137,6 +140,9 @@ pub fn needs(request: &Request) -> (&'static str, Needs) {
         Request::RemoveContact { .. } => ("remove-contact", Needs::Session),
         Request::Block { .. } => ("block", Needs::Session),
         Request::Unblock { .. } => ("unblock", Needs::Session),
+        Request::ChangePassword { .. } => ("change-password", Needs::Session),
+        Request::DeleteAccount { .. } => ("delete-account", Needs::Session),
+        Request::GetHistory { .. } => ("get-history", Needs::Session),
         Request::SendMessage { .. } => ("message", Needs::Session),
     }
 }
@@ -175,6 +181,15 @@ pub async fn handle(
         }
         (Request::Block { login }, Some(session)) => Box::pin(block::handle(core, caller, session, &login)).await,
         (Request::Unblock { login }, Some(session)) => Box::pin(unblock::handle(core, session, &login)).await,
+        (Request::ChangePassword { old, new }, Some(session)) => {
+            Box::pin(change_password::handle(core, caller, session, &old, &new)).await
+        }
+        (Request::DeleteAccount { password }, Some(session)) => {
+            Box::pin(delete_account::handle(core, caller, session, &password)).await
+        }
+        (Request::GetHistory { login, before, count }, Some(session)) => {
+            Box::pin(get_history::handle(core, session, &login, before, count)).await
+        }
         (Request::SendMessage { recipient, text }, Some(session)) => {
             send_message::handle(core, caller, session, &recipient, text).await
         }

@@ -225,10 +225,10 @@ pub(super) fn logins(db: &Connection, accounts: &[AccountId]) -> rusqlite::Resul
     Ok(logins)
 }
 
-pub(super) fn renew_password(db: &Connection, account: AccountId, old: &str, new: &str) -> rusqlite::Result<()> {
+pub(super) fn renew_password(db: &Connection, account: AccountId, old: &str, new: &str) -> rusqlite::Result<bool> {
     db.prepare_cached("UPDATE accounts SET password = ?3 WHERE id = ?1 AND password = ?2")?
-        .execute(params![account.0, old, new])?;
-    Ok(())
+        .execute(params![account.0, old, new])
+        .map(|changed| changed > 0)
 }
 
 /// The account that has this login has another password now. `None`: there is none.

@@ -29,6 +29,7 @@ mod files;
 mod filing;
 #[cfg(any(test, fuzzing))]
 pub(crate) mod fuzzing;
+mod history;
 mod invites;
 mod letting_go;
 mod lists;
@@ -167,11 +168,11 @@ impl Store {
         self.readers.read(move |db| accounts::logins(db, &accounts)).await
     }
 
-    /// Puts a new hash in the place of `old`, unless somebody else has changed it meanwhile.
+    /// Puts a new hash in the place of `old`. False: somebody else has changed it meanwhile.
     ///
     /// # Errors
     /// When it could not be written.
-    pub async fn renew_password(&self, account: AccountId, old: String, new: String) -> Result<(), StoreError> {
+    pub async fn renew_password(&self, account: AccountId, old: String, new: String) -> Result<bool, StoreError> {
         self.writer.write(move |batch| accounts::renew_password(batch.db, account, &old, &new)).await
     }
 

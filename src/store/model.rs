@@ -9,7 +9,7 @@ use super::{
     CantBlock, Committed, Contact, Draft, NewAccount, OpenError, Options, Page, PageLimits, Progress, Sight, Store,
 };
 use crate::config::ContactsPolicy;
-use crate::domain::{AccountId, Email, Entry, Login, Message, Seq, UnixMillis};
+use crate::domain::{AccountId, Email, Entry, History, Login, Message, Seq, UnixMillis};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fs;
 use std::path::Path;
@@ -132,6 +132,12 @@ pub(crate) enum Step {
     },
     WriteCursors,
     File,
+    History {
+        account: usize,
+        with: Option<usize>,
+        before: u64,
+        limits: (u32, usize),
+    },
     Page {
         account: usize,
         after: u64,
@@ -252,6 +258,35 @@ impl Model {
         listed.map(|(login, contact)| (contact, login.clone())).collect()
     }
 
+    /// `None`: nobody has that login.
+    pub(crate) fn history(
+        &self,
+        account: AccountId,
+        with: Option<&Login>,
+        before: u64,
+        limits: PageLimits,
+    ) -> Option<History> {
+        if with.is_some_and(|login| self.with_login(login).is_none()) {
+            return None;
+        }
+        let mut history = History { entries: Vec::new(), older: None };
+        let mut bytes = 0;
+        for entry in self.mailboxes[&account].entries.iter().rev().filter(|entry| entry.seq.0 < before) {
+            let Message { sender, recipient, .. } = &*entry.message;
+            let other = if self.with_login(sender).is_some_and(|it| it.id == account) { recipient } else { sender };
+            if with.is_none_or(|login| login == other) {
+                bytes += entry.message.text.len() + 256;
+                let many = history.entries.len();
+                if many > 0 && (many >= limits.entries as usize || bytes > limits.bytes) {
+                    history.older = Some(entry.seq.next());
+                    break;
+                }
+                history.entries.insert(0, entry.clone());
+            }
+        }
+        Some(history)
+    }
+
     /// What is to be told of it; nothing, if nobody has the recipient's login.
     pub(crate) fn add_message(&mut self, sender: AccountId, message: &Arc<Message>) -> Vec<Committed> {
         let Some(recipient) = self.with_login(&message.recipient) else { return Vec::new() };
@@ -282,6 +317,8 @@ impl Model {
             let mailbox = &self.mailboxes[&person.id];
             assert_gapless(&mailbox.entries);
             assert_eq!(person.mailbox(store).await, mailbox.entries);
+            let history = store.history(person.id, None, Seq(u64::MAX), ALL).await.unwrap().unwrap();
+            assert_eq!(history, History { entries: mailbox.entries.clone(), older: None });
             assert_eq!(store.cursor(person.id).await.unwrap(), mailbox.cursor());
             assert_eq!(store.get_contacts_list(person.id).await.unwrap(), self.contacts(person.id));
             let on_lists_of: BTreeSet<_> = store.get_users_with_contact(person.id).await.unwrap().into_iter().collect();
@@ -383,6 +420,14 @@ impl Both {
                 self.model.write_cursors();
             }
             Step::File => self.store.writer.file().await,
+            Step::History { account, with, before, limits: (entries, bytes) } => {
+                if let Some(person) = self.model.chosen(account) {
+                    let with = with.map(|with| login(LOGINS[with]));
+                    let limits = PageLimits { entries, bytes };
+                    let history = self.store.history(person.id, with.clone(), Seq(before), limits).await.unwrap();
+                    assert_eq!(history, self.model.history(person.id, with.as_ref(), before, limits));
+                }
+            }
             Step::Page { account, after, limits: (entries, bytes) } => {
                 if let Some(person) = self.model.chosen(account) {
                     let limits = PageLimits { entries, bytes };

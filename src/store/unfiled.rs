@@ -116,6 +116,17 @@ impl Unfiled {
         (!messages.is_empty()).then(|| Tail { after: tail.after.max(after), messages })
     }
 
+    /// Of a mailbox's tail, what stands before a place, at most so many entries, the last ones.
+    pub(super) fn before(&self, account: AccountId, before: Seq, most: usize) -> Option<Tail> {
+        let state = self.lock();
+        let tail = state.tails.get(&account)?;
+        let end = before.0.saturating_sub(tail.after.next().0);
+        let end = usize::try_from(end).unwrap_or(usize::MAX).min(tail.messages.len());
+        let begin = end.saturating_sub(most);
+        (begin < end)
+            .then(|| Tail { after: Seq(tail.after.0 + begin as u64), messages: tail.messages[begin..end].to_vec() })
+    }
+
     /// How many entries of a mailbox are not filed.
     pub(super) fn entries(&self, account: AccountId) -> usize {
         self.lock().tails.get(&account).map_or(0, |tail| tail.messages.len())

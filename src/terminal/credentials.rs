@@ -39,7 +39,7 @@ pub(crate) enum CredentialsError {
     #[error("{0} has no password in its first line")]
     Empty(String),
     /// Two different ones were typed.
-    #[error("the two passwords differ; no account was made")]
+    #[error("the two passwords differ; nothing was done")]
     Differ,
     /// No server takes it.
     #[error(transparent)]
@@ -82,6 +82,19 @@ impl Source {
             return Err(CredentialsError::Differ);
         }
         Ok(secret)
+    }
+
+    /// Another password, for an account that has one: typed twice, or from the file.
+    ///
+    /// # Errors
+    /// As [`Source::new_password`].
+    pub(crate) fn another_password(&self) -> Result<Secret, CredentialsError> {
+        if *self != Self::Terminal {
+            return self.password();
+        }
+        let secret = prompt("New password: ")?;
+        Password::parse(&secret)?;
+        if prompt("The same again: ")? == secret { Ok(secret) } else { Err(CredentialsError::Differ) }
     }
 }
 

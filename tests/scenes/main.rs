@@ -27,6 +27,7 @@ mod messages;
 mod metrics;
 mod model;
 mod outbox;
+mod own_account;
 mod presence;
 mod privacy;
 mod privileges;

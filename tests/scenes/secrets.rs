@@ -132,6 +132,32 @@ fn after_a_thousand_log_ins_no_password_is_left_anywhere() {
 }
 
 #[test]
+fn of_passwords_that_were_changed_and_of_accounts_that_were_deleted_nothing_is_left() {
+    let server = talkative().locally().set("classic.request_gap=0s").start();
+    let mut peer = server.local_peer();
+    let (first, second) = (password(CANARY, 1, 80), password(TYPED, 2, 90));
+    peer.ask(&sign_up("ann", &first), &[0, 0]);
+    let key = peer.log_in_with("ann", &first);
+    let mut ann = Person { peer, login: "ann".to_owned(), key };
+    let mut ask = |kind, fields: &[&str], flag| {
+        let fields: Vec<_> = fields.iter().map(|field| field.as_bytes()).collect();
+        let request = ann.request(kind, &fields);
+        ann.peer.ask(&request, &[kind, flag]);
+    };
+    for round in 0..50 {
+        let wrong = password(CANARY, round, 16 + round * 15);
+        ask(0x0a, &[&wrong, &second], 1);
+        ask(0x0a, &[&first, &format!("{CANARY}\u{7}{wrong}")], 2);
+        ask(0x0b, &[&wrong], 1);
+        ask(0x0a, &[&first, &second], 0);
+        ask(0x0a, &[&second, &first], 0);
+    }
+    ask(0x0b, &[&first], 0);
+    forgets(&server, &canaries());
+    has_not_told(&server);
+}
+
+#[test]
 fn of_requests_in_pieces_at_once_too_long_or_cut_off_nothing_is_left() {
     // Long enough for what is sent in pieces.
     let server = talkative().set("classic.request_gap=100ms").start();

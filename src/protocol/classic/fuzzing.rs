@@ -35,7 +35,7 @@ pub(crate) fn split(bytes: &[u8]) {
             let is_bare = |request: &[u8]| {
                 matches!(request.first(), Some(&(kind::LOG_OUT | kind::GET_CONTACTS))) && request[1..] == key.bytes()
             };
-            let is_ours = (kind::LOG_OUT..=kind::UNBLOCK).contains(&first[0]) && first[1..].starts_with(&key.bytes());
+            let is_ours = (kind::LOG_OUT..=kind::HISTORY).contains(&first[0]) && first[1..].starts_with(&key.bytes());
             assert!(is_bare(before) || is_ours, "{first:?} behind {before:?}");
         }
         before = Some(first);

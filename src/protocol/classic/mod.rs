@@ -13,7 +13,7 @@ pub mod packet;
 pub mod request;
 pub mod split;
 
-pub use packet::{encode_event, encode_reply};
+pub use packet::{encode_ahead, encode_event, encode_reply};
 pub use request::{Fault, decode};
 pub use split::{first_request, may_be_cut};
 
@@ -32,6 +32,9 @@ pub(crate) mod kind {
     pub(crate) const REMOVE_CONTACT: u8 = 0x07;
     pub(crate) const BLOCK: u8 = 0x08;
     pub(crate) const UNBLOCK: u8 = 0x09;
+    pub(crate) const CHANGE_PASSWORD: u8 = 0x0a;
+    pub(crate) const DELETE_ACCOUNT: u8 = 0x0b;
+    pub(crate) const HISTORY: u8 = 0x0c;
 
     /// Type bytes of what the server sends unasked.
     pub(crate) const PUSHED_MESSAGE: u8 = 0x02;

@@ -2,7 +2,7 @@
 
 use super::{SEPARATOR, kind};
 use crate::domain::request::Text;
-use crate::domain::{Request, Secret, SessionKey};
+use crate::domain::{Request, Secret, Seq, SessionKey};
 use memchr::memchr;
 use zeroize::Zeroizing;
 
@@ -33,6 +33,9 @@ pub enum Fault {
     /// Four bytes that are no key: one of them is the separator.
     #[error("the packet has no session key where one belongs")]
     NoKey,
+    /// What stands for a number is none: decimal digits, without zeros before them.
+    #[error("the packet has no number where one belongs in a request of type {0:#04x}")]
+    NoNumber(u8),
 }
 
 /// Reads one request. The last field of a packet may hold CR, all others end at the first one; bytes that are not
@@ -71,6 +74,24 @@ pub fn decode(packet: &[u8]) -> Result<Decoded, Fault> {
             };
             (Some(key), request)
         }
+        kind::CHANGE_PASSWORD => {
+            let (key, rest) = keyed_field(rest).ok_or(short)??;
+            let (old, new) = field(rest).ok_or(short)?;
+            (Some(key), Request::ChangePassword { old: secret(old), new: secret(new) })
+        }
+        kind::DELETE_ACCOUNT => {
+            let (key, password) = keyed_field(rest).ok_or(short)??;
+            (Some(key), Request::DeleteAccount { password: secret(password) })
+        }
+        kind::HISTORY => {
+            let (key, rest) = keyed_field(rest).ok_or(short)??;
+            let (login, rest) = field(rest).ok_or(short)?;
+            let (before, count) = field(rest).ok_or(short)?;
+            let no_number = Fault::NoNumber(kind);
+            let before = Seq(number(before).ok_or(no_number)?);
+            let count = number(count).and_then(|count| u32::try_from(count).ok()).ok_or(no_number)?;
+            (Some(key), Request::GetHistory { login: text(login), before, count })
+        }
         kind::MESSAGE => {
             let (key, rest) = keyed_field(rest).ok_or(short)??;
             let (recipient, body) = field(rest).ok_or(short)?;
@@ -96,7 +117,10 @@ pub fn encode(request: &Request, key: Option<SessionKey>) -> Zeroizing<Vec<u8>> 
         Request::AddContact { login }
         | Request::RemoveContact { login }
         | Request::Block { login }
-        | Request::Unblock { login } => login.len(),
+        | Request::Unblock { login }
+        | Request::GetHistory { login, .. } => login.len(),
+        Request::ChangePassword { old, new } => old.expose().len() + new.expose().len(),
+        Request::DeleteAccount { password } => password.expose().len(),
         Request::SendMessage { recipient, text } => recipient.len() + text.0.len(),
     };
     let mut packet = Zeroizing::new(Vec::with_capacity(1 + SessionKey::LEN + 2 + fields));
@@ -125,6 +149,11 @@ pub fn encode(request: &Request, key: Option<SessionKey>) -> Zeroizing<Vec<u8>> 
         Request::RemoveContact { login } => start(kind::REMOVE_CONTACT, &[login]),
         Request::Block { login } => start(kind::BLOCK, &[login]),
         Request::Unblock { login } => start(kind::UNBLOCK, &[login]),
+        Request::ChangePassword { old, new } => start(kind::CHANGE_PASSWORD, &[old.expose(), new.expose()]),
+        Request::DeleteAccount { password } => start(kind::DELETE_ACCOUNT, &[password.expose()]),
+        Request::GetHistory { login, before, count } => {
+            start(kind::HISTORY, &[login, &before.to_string(), &count.to_string()]);
+        }
         Request::SendMessage { recipient, text } => start(kind::MESSAGE, &[recipient, &text.0]),
     }
     packet
@@ -158,6 +187,14 @@ fn keyed_field(bytes: &[u8]) -> Option<Result<(SessionKey, &[u8]), Fault>> {
         Ok(_) => None,
         Err(fault) => Some(Err(fault)),
     }
+}
+
+/// A number in decimal digits, in the one way in which it can be written.
+pub(super) fn number(bytes: &[u8]) -> Option<u64> {
+    let canonical = matches!(bytes, [b'0'] | [b'1'..=b'9', ..]) && bytes.iter().all(u8::is_ascii_digit);
+    // As far as SQLite counts.
+    let number = str::from_utf8(bytes).ok().filter(|_| canonical)?.parse::<i64>().ok()?;
+    u64::try_from(number).ok()
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -200,6 +237,20 @@ mod tests {
     }
 
     #[test]
+    fn an_old_password_ends_at_the_first_separator_and_a_new_one_does_not() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        assert_eq!(
+            request(b"\x0a\x01\x02\x03\x04\rold one\rnew\rone"),
+            Request::ChangePassword { old: secret("old one"), new: secret("new\rone") }
+        );
+        assert_eq!(request(b"\x0b\x01\x02\x03\x04\rold one"), Request::DeleteAccount { password: secret("old one") });
+        assert_eq!(
+            request(b"\x0c\x01\x02\x03\x04\r\r9223372036854775807\r100"),
+            Request::GetHistory { login: String::new(), before: Seq(i64::MAX.unsigned_abs()), count: 100 }
+        );
+    }
+
+    #[test]
     fn what_is_not_utf8_becomes_the_replacement_character() {
         let packet = b"\x06\x01\x02\x03\x04\rbob\rab\xff\xc3(c";
         assert_eq!(
@@ -226,6 +277,17 @@ mod tests {
             (b"\x07\x01\x02\x03\x04bob", Fault::Short(7)),
             (b"\x08\x01\x02\x03\x04", Fault::Short(8)),
             (b"\x09\x01\x02\x03\r\rbob", Fault::NoKey),
+            (b"\x0a\x01\x02\x03\x04\rold", Fault::Short(10)),
+            (b"\x0b\x01\x02\x03\x04", Fault::Short(11)),
+            (b"\x0c\x01\x02\x03\x04\rbob\r0", Fault::Short(12)),
+            (b"\x0c\x01\x02\x03\x04\rbob\r\r1", Fault::NoNumber(12)),
+            (b"\x0c\x01\x02\x03\x04\rbob\r0\r", Fault::NoNumber(12)),
+            (b"\x0c\x01\x02\x03\x04\rbob\r01\r1", Fault::NoNumber(12)),
+            (b"\x0c\x01\x02\x03\x04\rbob\r-1\r1", Fault::NoNumber(12)),
+            (b"\x0c\x01\x02\x03\x04\rbob\r0\r+1", Fault::NoNumber(12)),
+            (b"\x0c\x01\x02\x03\x04\rbob\r0\r1\r", Fault::NoNumber(12)),
+            (b"\x0c\x01\x02\x03\x04\rbob\r9223372036854775808\r1", Fault::NoNumber(12)),
+            (b"\x0c\x01\x02\x03\x04\rbob\r0\r4294967296", Fault::NoNumber(12)),
             (b"\x06\x01\r\x03\x04\rbob\rhi", Fault::NoKey),
         ] {
             assert_eq!(decode(packet), Err(fault), "{packet:?}");
@@ -251,6 +313,11 @@ mod tests {
             any::<String>().prop_map(|login| Request::RemoveContact { login }),
             any::<String>().prop_map(|login| Request::Block { login }),
             any::<String>().prop_map(|login| Request::Unblock { login }),
+            (field_text(), any::<String>())
+                .prop_map(|(old, new)| Request::ChangePassword { old: Secret::new(old), new: Secret::new(new) }),
+            any::<String>().prop_map(|password| Request::DeleteAccount { password: Secret::new(password) }),
+            (field_text(), 0..=i64::MAX.unsigned_abs(), any::<u32>())
+                .prop_map(|(login, before, count)| { Request::GetHistory { login, before: Seq(before), count } }),
             (field_text(), any::<String>())
                 .prop_map(|(recipient, text)| Request::SendMessage { recipient, text: Text(text.into()) }),
         ]

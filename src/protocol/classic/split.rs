@@ -67,7 +67,7 @@ fn is_seam(bytes: &[u8], bare: usize, key: [u8; SessionKey::LEN]) -> bool {
     match &bytes[bare..] {
         // Behind a log-out, a log-in or sign-up may follow, which carry no key.
         [] | [kind::SIGN_UP | kind::LOG_IN, ..] => bare > 0,
-        [kind::ADD_CONTACT | kind::MESSAGE..=kind::UNBLOCK, rest @ ..] => {
+        [kind::ADD_CONTACT | kind::MESSAGE..=kind::HISTORY, rest @ ..] => {
             rest.strip_prefix(&key).is_some_and(|rest| rest.first() == Some(&SEPARATOR))
         }
         _ => false,
@@ -77,8 +77,8 @@ fn is_seam(bytes: &[u8], bare: usize, key: [u8; SessionKey::LEN]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::Request;
     use crate::domain::request::Text;
+    use crate::domain::{Request, Secret, Seq};
     use crate::protocol::classic::request::{decode, encode};
     use proptest::prelude::*;
 
@@ -104,6 +104,14 @@ mod tests {
             "[a-z]{1,9}".prop_map(|login| Request::RemoveContact { login }),
             "[a-z]{1,9}".prop_map(|login| Request::Block { login }),
             "[a-z]{1,9}".prop_map(|login| Request::Unblock { login }),
+            ("[a-z ]{1,20}", "[a-z ]{1,20}")
+                .prop_map(|(old, new)| Request::ChangePassword { old: Secret::new(old), new: Secret::new(new) }),
+            "[a-z ]{1,20}".prop_map(|password| Request::DeleteAccount { password: Secret::new(password) }),
+            ("[a-z]{0,9}", 0..1000u64, any::<u32>()).prop_map(|(login, before, count)| Request::GetHistory {
+                login,
+                before: Seq(before),
+                count
+            }),
             ("[a-z]{1,9}", "[^\u{6}]{0,40}")
                 .prop_map(|(recipient, text)| Request::SendMessage { recipient, text: Text(text.into()) }),
         ]

@@ -12,6 +12,7 @@ mod erasing;
 mod failing;
 mod figures;
 mod filing;
+mod history;
 #[cfg(target_arch = "x86_64")]
 mod interrupted;
 mod migrating;

@@ -30,6 +30,8 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::File),
         4 => (any::<usize>(), 0..8_u64, (0..4_u32, prop_oneof![Just(0), Just(100), Just(usize::MAX)]))
             .prop_map(|(account, after, limits)| Step::Page { account, after, limits }),
+        3 => (any::<usize>(), proptest::option::of(login()), 0..12_u64, (0..4_u32, prop_oneof![Just(700), Just(usize::MAX)]))
+            .prop_map(|(account, with, before, limits)| Step::History { account, with, before, limits }),
         1 => Just(Step::Stop),
         1 => Just(Step::Crash),
     ]
