@@ -57,6 +57,6 @@ pub(super) fn run(arguments: Arguments) -> Result<(), ClientError> {
     if let Some(replaced) = replaced {
         words.extend(["the database of before is kept: ", &replaced.display().to_string(), "\n"]);
     }
-    words.push_str("start messengerd: systemctl start messengerd.socket messengerd-control.socket\n");
+    words.push_str("start messengerd: systemctl start messengerd.service\n");
     print(&words)
 }

@@ -65,7 +65,7 @@ pub enum RestoreError {
     /// Somebody works on the database.
     #[error(
         "messengerd runs, or another messengerctl works, in {}; stop it first: \
-         systemctl stop messengerd.service messengerd.socket messengerd-control.socket",
+         systemctl stop messengerd.service messengerd.socket",
         .directory.display()
     )]
     Running {
