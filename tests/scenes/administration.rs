@@ -249,6 +249,22 @@ fn contact_lists_are_made_for_people_who_find_them_when_they_log_in() {
 }
 
 #[test]
+fn whom_an_administrator_makes_mutual_contacts_see_each_other_at_once() {
+    let server = listening(&["contacts.policy=mutual"]);
+    let (mut ann, mut bob) = (server.person("ann"), server.person("bob"));
+    assert_eq!(ann.add("bob"), 0);
+    done(&server.scratch, &["contacts", "add", "bob", "ann"]);
+    ann.sees("bob", 1);
+    done(&server.scratch, &["contacts", "remove", "bob", "ann"]);
+    ann.sees("bob", 0);
+    // Of somebody who is not online there is nothing to tell.
+    bob.log_out();
+    server.logged("session ended");
+    done(&server.scratch, &["contacts", "add", "bob", "ann"]);
+    assert_eq!(ann.contacts(), b"\x03\0\rbob\r\0");
+}
+
+#[test]
 fn what_a_reload_or_a_restart_would_change_is_shown_before_it_is_done() {
     let server = listening(&[]);
     let diff = |words: &[&str]| {
