@@ -42,9 +42,10 @@ pub(super) fn open(path: &Path) -> Result<Connection, BackupError> {
     Ok(db)
 }
 
-/// The path as an address (<https://sqlite.org/uri.html>).
+/// The path as an address (<https://sqlite.org/uri.html>). Two slashes at its beginning would be followed by a host.
 fn immutable(path: &Path) -> PathBuf {
     let mut address = b"file:".to_vec();
+    let path: PathBuf = path.components().collect();
     for byte in path.as_os_str().as_bytes() {
         match byte {
             b'%' | b'?' | b'#' => address.extend(format!("%{byte:02x}").bytes()),
@@ -135,5 +136,26 @@ pub(super) fn read<E: From<BackupError>>(
         };
         done += read as u64;
         part(&buffer[..read], Bytes { done, of })?;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whatever_a_path_has_in_it_is_opened_and_nothing_is_made_beside_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a b%20c?d#e\u{17c}.sqlite");
+        Connection::open(&path).unwrap().execute_batch("CREATE TABLE t (a TEXT) STRICT").unwrap();
+        let twice = PathBuf::from(format!("/{}", path.display()));
+        for path in [path, twice] {
+            let db = open(&path).unwrap();
+            let tables: i64 = db.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0)).unwrap();
+            assert_eq!(tables, 1, "{}", path.display());
+            assert!(db.execute("DELETE FROM t", []).is_err(), "it is read only");
+            drop(db);
+            assert_eq!(folder.path().read_dir().unwrap().count(), 1);
+        }
     }
 }

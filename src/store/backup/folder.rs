@@ -254,8 +254,10 @@ impl Unfinished<'_> {
             .and_then(|()| self.folder.rename(&unfinished, &name))
             .and_then(|()| self.folder.rename(&format!("{}{UNFINISHED}", self.name), &self.name));
         if published.is_err() {
-            let _ = self.folder.remove(&unfinished);
-            let _ = self.folder.remove(&name);
+            // The copy before its manifest: it may have its name, where only that could not be put on the disk.
+            for name in [&unfinished, &self.name, &name] {
+                let _ = self.folder.remove(name);
+            }
         }
         published.map(|()| self.folder.path.join(&self.name))
     }
