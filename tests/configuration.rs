@@ -228,7 +228,7 @@ outbox_max = \"1GiB\"
     /etc/messengerd/messengerd.toml:18: connectoins.outbox_max: unknown key
         did you mean connections.outbox_max?
     /etc/messengerd/messengerd.toml:20: tls: unknown section
-        the sections are listen, state, process, sandbox, log, accounts, contacts, auth, connections, classic, store
+        the sections are listen, state, process, sandbox, log, accounts, contacts, retention, auth, connections, classic, store
     /etc/messengerd/conf.d/10.toml:1: process: is a section and has no value
         write [process] on a line of its own, and its keys below
     /etc/messengerd/conf.d/10.toml:2: listen.classic: "localhost:54321" is neither IP:PORT nor an absolute path
@@ -246,7 +246,7 @@ outbox_max = \"1GiB\"
     environment MESSENGERD_PROCESS__USER: is not UTF-8 text
         write it in UTF-8, or unset it
     environment MESSENGERD_VERBOSE: unknown variable
-        the sections are listen, state, process, sandbox, log, accounts, contacts, auth, connections, classic, store; "messengerctl config example" shows every key
+        the sections are listen, state, process, sandbox, log, accounts, contacts, retention, auth, connections, classic, store; "messengerctl config example" shows every key
     --set: log.levle: unknown key
         did you mean log.level?
     --set: "debug" has no "="

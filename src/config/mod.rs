@@ -41,7 +41,8 @@ pub use kind::{ContactsPolicy, ListenAddress, LogFormat, LogLevel, Refusal, Sign
 pub use live::Live;
 pub use loaded::{Entry, Loaded};
 pub use settings::{
-    Accounts, Auth, Classic, Connections, Contacts, Listen, Log, Process, SECTIONS, Sandbox, Settings, State, Store,
+    Accounts, Auth, Classic, Connections, Contacts, Listen, Log, Process, Retention, SECTIONS, Sandbox, Settings,
+    State, Store,
 };
 pub use sources::Sources;
 pub use state_directory::state_directory;

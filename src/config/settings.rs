@@ -11,6 +11,8 @@ const SECOND: Duration = Duration::from_secs(1);
 const MINUTE: Duration = Duration::from_mins(1);
 const HOUR: Duration = Duration::from_hours(1);
 const DAY: Duration = Duration::from_hours(24);
+/// A hundred years.
+const AGES: Duration = Duration::from_hours(24 * 36_525);
 
 settings! {
     /// Where clients and administrators connect, when no socket is passed in.
@@ -142,6 +144,26 @@ settings! {
         /// Whoever has blocked somebody is offline to them either way. A change holds for lists that are asked for and for
         /// whoever comes or goes from then on: who was told of somebody before keeps that until then.
         reload policy: ContactsPolicy = ContactsPolicy::Open, choice();
+    }
+
+    /// How long mailboxes keep messages. Each limit may differ for one account (messengerctl retention set). A message stands in
+    /// two mailboxes, its sender's and its recipient's, and is gone when both have let go of it.
+    retention: Retention {
+        /// How long a mailbox keeps what was delivered: what has come to its owner, and what its owner has sent. 0s: for ever.
+        reload delivered_age: Duration = Duration::ZERO, duration(Duration::ZERO..=AGES);
+
+        /// How many messages that were delivered a mailbox keeps: the newest. 0: all.
+        reload delivered_count: u64 = 0, whole(0..=1_000_000_000);
+
+        /// How long a mailbox keeps what waits for its owner to log in. Then it is lost to them. 0s: for ever.
+        reload undelivered_age: Duration = Duration::ZERO, duration(Duration::ZERO..=AGES);
+
+        /// How many messages that wait for their owner a mailbox keeps: the newest. 0: all.
+        reload undelivered_count: u64 = 0, whole(0..=1_000_000_000);
+
+        /// How long after one look through all mailboxes comes the next. The first is when the daemon starts, and
+        /// "messengerctl retention run" is one more.
+        reload interval: Duration = HOUR, duration(MINUTE..=30 * DAY);
     }
 
     /// Passwords and log-ins.

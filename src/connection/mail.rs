@@ -100,8 +100,9 @@ fn take(connection: &Connection, state: &mut State, account: AccountId, page: &P
             let pushed = state.outbox.push(Packet::mail(bytes, account, entry.seq), usize::MAX);
             debug_assert_eq!(pushed, Ok(()));
         }
-        state.mail.queued(entry.seq);
     }
+    // What is missing there is kept no longer: it is not waited for.
+    state.mail.queued(page.up_to);
     state.mail.live = !page.more && state.mail.at >= state.mail.newest;
     connection.advance(state);
 }

@@ -18,6 +18,7 @@ mod log;
 mod orders;
 mod population;
 mod reload;
+mod retention;
 mod sandbox;
 mod serve;
 mod sockets;

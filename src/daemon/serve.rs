@@ -4,7 +4,7 @@ use super::population::Population;
 use super::reload::Refusal;
 use super::sockets::Sockets;
 use super::takeover::{self, Left};
-use super::{Daemon, StartError, figures, greeting, orders, reload};
+use super::{Daemon, StartError, figures, greeting, orders, reload, retention};
 use crate::accounts::Accounts;
 use crate::config::Settings;
 use crate::connection::Shared;
@@ -245,6 +245,8 @@ fn rounds(
     rounds.spawn(async move { room.core.store.file_when_quiet().await });
     let room = Arc::clone(shared);
     rounds.spawn(async move { room.core.store.go_on_erasing().await });
+    let (room, live) = (Arc::clone(shared), daemon.live.clone());
+    rounds.spawn(async move { retention::go_rounds(&room.core.store, &live).await });
     let room = Arc::clone(shared);
     rounds.spawn(async move { room.pacer.run().await });
     let room = Arc::clone(shared);

@@ -7,16 +7,19 @@ use crate::domain::AccountId;
 use rusqlite::{Connection, params};
 
 /// Rows that one step deletes, at the most.
-pub(super) const STEP_ROWS: i64 = 256;
+pub(super) const STEP_ROWS: i64 = 64;
 /// Bytes of text that one step deletes, about; at least one message. All of them are overwritten, in the log and later in
 /// the database.
-const STEP_BYTES: i64 = 512 * 1024;
+const STEP_BYTES: i64 = 256 * 1024;
 
 /// An entry that may go.
 #[derive(Debug)]
 pub(super) struct Old {
     pub(super) seq: i64,
     pub(super) message: MessageId,
+    pub(super) sent_at: i64,
+    /// Whether it came to the mailbox's owner, perhaps from themselves; else they have sent it.
+    pub(super) incoming: bool,
 }
 
 /// As many as one step takes.
@@ -36,7 +39,7 @@ pub(super) fn filed_up_to(db: &Connection) -> rusqlite::Result<MessageId> {
 /// The first entries of a mailbox behind a place, at most so many.
 pub(super) fn oldest(db: &Connection, account: AccountId, after: i64, most: i64) -> rusqlite::Result<Oldest> {
     let mut statement = db.prepare_cached(
-        "SELECT seq, message, coalesce(octet_length(text), 0)
+        "SELECT seq, message, coalesce(sent_at, 0), coalesce(recipient = ?1, 1), coalesce(octet_length(text), 0)
          FROM entries LEFT JOIN messages ON messages.id = message
          WHERE account = ?1 AND seq > ?2 ORDER BY seq",
     )?;
@@ -46,8 +49,8 @@ pub(super) fn oldest(db: &Connection, account: AccountId, after: i64, most: i64)
         if i64::try_from(entries.len()).is_ok_and(|taken| taken >= most) || bytes >= STEP_BYTES {
             return Ok(Oldest { entries, more: true });
         }
-        entries.push(Old { seq: row.get(0)?, message: row.get(1)? });
-        bytes += row.get::<_, i64>(2)?;
+        entries.push(Old { seq: row.get(0)?, message: row.get(1)?, sent_at: row.get(2)?, incoming: row.get(3)? });
+        bytes += row.get::<_, i64>(4)?;
     }
     Ok(Oldest { entries, more: false })
 }

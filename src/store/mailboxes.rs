@@ -5,7 +5,7 @@
 use super::unfiled::{MessageId, Tail};
 use super::writer::Batch;
 use crate::domain::{AccountId, Entry, Login, Message, Seq, UnixMillis};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::sync::Arc;
 
 /// A message that its sender has written and nobody has committed.
@@ -35,11 +35,16 @@ pub struct PageLimits {
     pub bytes: usize,
 }
 
+/// Of what is not filed, so many entries more than a page has are looked at.
+pub(super) const TAIL_MORE: u64 = 2;
+
 /// A run of entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// In order, without a gap, beginning behind the place that was asked for.
+    /// In order, beginning behind the place that was asked for. What is missing between them the mailbox has let go of.
     pub entries: Vec<Entry>,
+    /// Up to here the mailbox was read: the last of the entries, or one behind it that the mailbox has let go of.
+    pub up_to: Seq,
     /// Whether more stood behind them when this was read.
     pub more: bool,
 }
@@ -105,7 +110,13 @@ pub(super) fn page(
     limits: PageLimits,
     tail: Option<&Tail>,
 ) -> rusqlite::Result<Page> {
-    let mut page = Draw { limits, bytes: 0, page: Page { entries: Vec::new(), more: false } };
+    let mut page = Draw { limits, bytes: 0, page: Page { entries: Vec::new(), up_to: after, more: false } };
+    // Before the entries are read: what is filed meanwhile is behind it, and not taken for something that is gone.
+    let filed = db
+        .prepare_cached("SELECT head FROM mailboxes WHERE account = ?1")?
+        .query_row([account.0], |row| row.get::<_, i64>(0))
+        .optional()?
+        .unwrap_or_default();
     if tail.is_none_or(|tail| after < tail.after) {
         let mut statement = db.prepare_cached(
             "SELECT seq, recipient = ?1, sender.login, recipient.login, sent_at, text
@@ -123,6 +134,7 @@ pub(super) fn page(
             }
         }
     }
+    page.page.up_to = page.page.up_to.max(Seq(filed.unsigned_abs()));
     let Some(tail) = tail else { return Ok(page.page) };
     let mut statement = db.prepare_cached(
         "SELECT messages.id, recipient = ?1, sender.login, recipient.login, sent_at, text
@@ -135,11 +147,15 @@ pub(super) fn page(
     let read = page.page.entries.last().map_or(after, |entry| entry.seq);
     for (seq, message) in (tail.after.0 + 1..).map(Seq).zip(&tail.messages).filter(|(seq, _)| *seq > read) {
         let mut rows = statement.query(params![account.0, message])?;
-        let Some(row) = rows.next()? else { break };
+        // It was filed and let go of meanwhile.
+        let Some(row) = rows.next()? else { continue };
         if !page.take(seq, row)? {
-            break;
+            return Ok(page.page);
         }
     }
+    page.page.up_to = page.page.up_to.max(tail.head());
+    // So long, it may have been cut off: a page ends before that, unless some of it is gone.
+    page.page.more = tail.messages.len() as u64 >= u64::from(limits.entries) + TAIL_MORE;
     Ok(page.page)
 }
 
@@ -153,7 +169,7 @@ struct Draw {
 impl Draw {
     /// Takes an entry from a row of the message behind something else, and says whether it found room.
     fn take(&mut self, seq: Seq, row: &Row<'_>) -> rusqlite::Result<bool> {
-        let Page { entries, more } = &mut self.page;
+        let Page { entries, up_to, more } = &mut self.page;
         let text = row.get_ref(5)?.as_str()?;
         self.bytes += text.len();
         *more =
@@ -167,6 +183,7 @@ impl Draw {
             sent_at: UnixMillis(row.get(4)?),
             text: text.into(),
         };
+        *up_to = seq;
         entries.push(Entry { seq, incoming: row.get(1)?, message: Arc::new(message) });
         Ok(true)
     }

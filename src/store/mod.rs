@@ -40,6 +40,7 @@ pub(crate) mod model;
 mod open;
 mod readers;
 mod reading;
+mod retention;
 mod sight;
 mod totals;
 mod unfiled;
@@ -54,6 +55,7 @@ pub use error::{OpenError, StoreError};
 pub use invites::Invite;
 pub use mailboxes::{Committed, Draft, Page, PageLimits};
 pub use migrations::Progress;
+pub use retention::{LetGo, Limits, Overrides, Round};
 pub use sight::{Contact, Sight};
 pub use totals::Totals;
 
@@ -271,13 +273,13 @@ impl Store {
         self.readers.read(move |db| mailboxes::cursor(db, account, unwritten, unfiled)).await
     }
 
-    /// The entries of a mailbox behind `after`, as many as the limits allow, and at least one if there is one.
+    /// The entries of a mailbox behind `after`, as many as the limits allow, and at least one if one is kept there.
     ///
     /// # Errors
     /// When it could not be read.
     pub async fn mailbox_page(&self, account: AccountId, after: Seq, limits: PageLimits) -> Result<Page, StoreError> {
         // First what is not filed: if that is being done right now, the read below sees it.
-        let most = usize::try_from(limits.entries).unwrap_or(usize::MAX).saturating_add(2);
+        let most = usize::try_from(u64::from(limits.entries) + mailboxes::TAIL_MORE).unwrap_or(usize::MAX);
         let tail = self.unfiled.behind(account, after, most);
         self.readers.read(move |db| mailboxes::page(db, account, after, limits, tail.as_ref())).await
     }

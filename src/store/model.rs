@@ -6,7 +6,8 @@
 
 use super::open::FILE;
 use super::{
-    CantBlock, Committed, Contact, Draft, NewAccount, OpenError, Options, Page, PageLimits, Progress, Sight, Store,
+    CantBlock, Committed, Contact, Draft, Limits, NewAccount, OpenError, Options, Page, PageLimits, Progress, Sight,
+    Store,
 };
 use crate::config::ContactsPolicy;
 use crate::domain::{AccountId, Email, Entry, History, Login, Message, Seq, UnixMillis};
@@ -138,6 +139,11 @@ pub(crate) enum Step {
         before: u64,
         limits: (u32, usize),
     },
+    /// By count: so many that were delivered, and so many that were not. 0 is no limit.
+    Retain {
+        delivered: u64,
+        undelivered: u64,
+    },
     Page {
         account: usize,
         after: u64,
@@ -149,14 +155,31 @@ pub(crate) enum Step {
 
 #[derive(Default)]
 struct Mailbox {
+    /// What was not let go of.
     entries: Vec<Entry>,
+    head: u64,
     written: u64,
     noted: u64,
 }
 
 impl Mailbox {
     fn head(&self) -> u64 {
-        self.entries.len() as u64
+        self.head
+    }
+
+    /// Lets go of what two counts leave no room for.
+    fn retain(&mut self, delivered: u64, undelivered: u64) {
+        let cursor = self.cursor();
+        for (is_delivered, keep) in [(true, delivered), (false, undelivered)] {
+            let in_class = |entry: &&Entry| (entry.seq <= cursor || !entry.incoming) == is_delivered;
+            let all: Vec<_> = self.entries.iter().filter(in_class).map(|entry| entry.seq).collect();
+            let keep = if keep == 0 { all.len() } else { usize::try_from(keep).unwrap() };
+            let going = &all[..all.len().saturating_sub(keep)];
+            self.entries.retain(|entry| !going.contains(&entry.seq));
+            if let (false, Some(last)) = (is_delivered, going.last()) {
+                self.written = self.written.max(last.0);
+            }
+        }
     }
 
     fn cursor(&self) -> Seq {
@@ -164,13 +187,15 @@ impl Mailbox {
     }
 
     fn page(&self, after: u64, limits: PageLimits) -> Page {
-        let rest: Vec<_> = self.entries.iter().skip(usize::try_from(after).unwrap()).cloned().collect();
+        let rest: Vec<_> = self.entries.iter().filter(|entry| entry.seq.0 > after).cloned().collect();
         let fits = |length: &usize| {
             let bytes: usize = rest[..*length].iter().map(|entry| entry.message.text.len()).sum();
             *length == 1 || (*length <= limits.entries as usize && bytes <= limits.bytes)
         };
         let length = (1..=rest.len()).take_while(fits).last().unwrap_or(0);
-        Page { entries: rest[..length].to_vec(), more: length < rest.len() }
+        let (entries, more) = (rest[..length].to_vec(), length < rest.len());
+        let up_to = if more { entries[length - 1].seq } else { Seq(self.head.max(after)) };
+        Page { entries, up_to, more }
     }
 }
 
@@ -270,7 +295,7 @@ impl Model {
             return None;
         }
         let mut history = History { entries: Vec::new(), older: None };
-        let mut bytes = 0;
+        let (mut bytes, mut at) = (0, Seq(before));
         for entry in self.mailboxes[&account].entries.iter().rev().filter(|entry| entry.seq.0 < before) {
             let Message { sender, recipient, .. } = &*entry.message;
             let other = if self.with_login(sender).is_some_and(|it| it.id == account) { recipient } else { sender };
@@ -278,11 +303,12 @@ impl Model {
                 bytes += entry.message.text.len() + 256;
                 let many = history.entries.len();
                 if many > 0 && (many >= limits.entries as usize || bytes > limits.bytes) {
-                    history.older = Some(entry.seq.next());
+                    history.older = Some(at);
                     break;
                 }
                 history.entries.insert(0, entry.clone());
             }
+            at = entry.seq;
         }
         Some(history)
     }
@@ -294,12 +320,19 @@ impl Model {
         let copies = [(!withheld).then_some((recipient.id, true)), (recipient.id != sender).then_some((sender, false))];
         let copies = copies.into_iter().flatten();
         let told = copies.map(|(account, incoming)| {
-            let entries = &mut self.mailboxes.get_mut(&account).unwrap().entries;
-            let entry = Entry { seq: Seq(entries.len() as u64 + 1), incoming, message: Arc::clone(message) };
-            entries.push(entry.clone());
+            let mailbox = self.mailboxes.get_mut(&account).unwrap();
+            mailbox.head += 1;
+            let entry = Entry { seq: Seq(mailbox.head), incoming, message: Arc::clone(message) };
+            mailbox.entries.push(entry.clone());
             Committed { account, entry }
         });
         told.collect()
+    }
+
+    /// How many stand in at least one mailbox.
+    fn messages(&self) -> usize {
+        let entries = self.mailboxes.values().flat_map(|mailbox| &mailbox.entries);
+        entries.map(|entry| Arc::as_ptr(&entry.message)).collect::<BTreeSet<_>>().len()
     }
 
     fn write_cursors(&mut self) {
@@ -315,7 +348,6 @@ impl Model {
     pub(crate) async fn compare(&self, store: &Store) {
         for person in &self.people {
             let mailbox = &self.mailboxes[&person.id];
-            assert_gapless(&mailbox.entries);
             assert_eq!(person.mailbox(store).await, mailbox.entries);
             let history = store.history(person.id, None, Seq(u64::MAX), ALL).await.unwrap().unwrap();
             assert_eq!(history, History { entries: mailbox.entries.clone(), older: None });
@@ -428,6 +460,14 @@ impl Both {
                     assert_eq!(history, self.model.history(person.id, with.as_ref(), before, limits));
                 }
             }
+            Step::Retain { delivered, undelivered } => {
+                let limits = Limits { delivered_count: delivered, undelivered_count: undelivered, ..Limits::default() };
+                let mut round = self.store.retain(limits, UnixMillis(i64::MAX), false);
+                while round.go_on().await.unwrap() {}
+                for mailbox in self.model.mailboxes.values_mut() {
+                    mailbox.retain(delivered, undelivered);
+                }
+            }
             Step::Page { account, after, limits: (entries, bytes) } => {
                 if let Some(person) = self.model.chosen(account) {
                     let limits = PageLimits { entries, bytes };
@@ -442,6 +482,9 @@ impl Both {
 
     pub(crate) async fn compare(&self) {
         self.model.compare(&self.store).await;
+        let count = |db: &rusqlite::Connection| db.query_row("SELECT count(*) FROM messages", [], |row| row.get(0));
+        let kept: i64 = self.store.readers.read(count).await.unwrap();
+        assert_eq!(usize::try_from(kept).unwrap(), self.model.messages(), "a message goes with the last that holds it");
     }
 
     async fn add_user(&mut self, text: &str) {

@@ -33,6 +33,12 @@ pub(super) fn open(options: &Options, migrations: &[Migration], progress: &Progr
     let path = options.directory.join(FILE);
     create(&path)?;
     let mut db = connect(&path, options)?;
+    if std::fs::metadata(&path).is_ok_and(|file| file.len() == 0) {
+        // What is deleted can be given back to the file system, a little at a time. It has to be said before all else; a
+        // database that is there has it or not.
+        db.pragma_update(None, "auto_vacuum", "INCREMENTAL")
+            .map_err(|source| OpenError::sqlite(&path, "can't make the database", source))?;
+    }
     // First whose it is: what is not ours, is too new for us or damaged, is left as it was found, and so is its log.
     leave_log(&db, &path, true)?;
     let found = migrations::version(&db, &path, migrations)?;

@@ -191,3 +191,88 @@ fn all_that_is_kept_of_somebody_is_told_as_one_document_but_not_their_password()
     assert_eq!(ctl(&scratch, &["user", "export", "nobody", "--output", &nothing.display().to_string()]).0, Some(67));
     assert_eq!(fs::metadata(&nothing).map_or(0, |file| file.len()), 0);
 }
+
+#[test]
+fn mailboxes_let_go_of_what_the_administrator_says_and_their_owners_notice_nothing_else() {
+    let server = listening(&["retention.undelivered_count=2"]);
+    let scratch = Arc::clone(&server.scratch);
+    let mut ann = server.person("ann");
+    server.peer().sign_up("bob");
+    for number in 0..5 {
+        ann.write("bob", format!("message {number}"));
+    }
+    ann.barrier();
+    assert_eq!(
+        done(&scratch, &["retention", "show"]),
+        "KEY                KEEPS         SAID BY\n\
+         delivered_age      all           the configuration\n\
+         undelivered_age    all           the configuration\n\
+         delivered_count    all           the configuration\n\
+         undelivered_count  the newest 2  the configuration\n"
+    );
+    let said = done(&scratch, &["retention", "run", "--dry-run"]);
+    assert_eq!(said, "0 delivered and 3 not delivered entries of 2 mailboxes would go\n");
+    let gone: Value = serde_json::from_str(&done(&scratch, &["retention", "run", "--json"])).unwrap();
+    assert_eq!((&gone["undelivered"], &gone["messages"]), (&json!(3), &json!(0)), "ann has them");
+    server.logged("ordered and done: let go of what mailboxes keep no longer");
+    // Bob gets the others, and what comes while he is there, each once.
+    let mut bob = Person::log_in(server.peer(), "bob");
+    bob.hears("ann", "message 3");
+    bob.hears("ann", "message 4");
+    ann.write("bob", "and on");
+    bob.hears("ann", "and on");
+    bob.barrier();
+    // For ann alone, something else. Whatever is not said stays as it was.
+    done(&scratch, &["retention", "set", "ann", "--delivered-count", "1"]);
+    let said = done(&scratch, &["retention", "set", "ann", "--delivered-age", "30days"]);
+    assert!(said.contains("delivered_age      30 days       the account"), "{said}");
+    assert!(said.contains("delivered_count    the newest 1  the account"), "{said}");
+    server.logged(r#"ordered and done: retention of the account \"ann\": delivered_count = 1"#);
+    let told: Value = serde_json::from_str(&done(&scratch, &["user", "export", "ann"])).unwrap();
+    assert_eq!(told["retention"]["delivered_count"], 1);
+    assert_eq!(ctl(&scratch, &["retention", "set", "ann"]).0, Some(64));
+    assert_eq!(ctl(&scratch, &["retention", "set", "nobody", "--delivered-count", "1"]).0, Some(67));
+    drop(ann);
+    drop(bob);
+    // With the daemon stopped, and by the next daemon itself.
+    server.stop();
+    let (code, out, err) = ctl(&scratch, &["retention", "run"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (
+            Some(0),
+            "5 delivered and 0 not delivered entries of 2 mailboxes are gone, and 3 messages that nobody else has\n"
+        ),
+        "{err}"
+    );
+    assert_eq!(number(&scratch, "SELECT count(*) FROM messages"), 3);
+    let control = format!("listen.control={}", scratch.control().display());
+    let server = Setup::new().on(&scratch).set(&control).set("retention.delivered_count=1").start();
+    let record = server.logged("mailboxes have let go of what they keep no longer");
+    assert_eq!((&record["delivered"], &record["messages"]), (&json!(2), &json!(2)));
+    done(&scratch, &["retention", "clear", "ann"]);
+    let mut bob = Person::log_in(server.peer(), "bob");
+    let mut ann = Person::log_in(server.peer(), "ann");
+    ann.write("bob", "still here");
+    bob.hears("ann", "still here");
+}
+
+#[test]
+fn what_the_server_has_said_waits_for_nobody() {
+    let server = listening(&["retention.delivered_count=1"]);
+    let mut ann = server.person("ann");
+    for number in 0..3 {
+        done(&server.scratch, &["message", "send", "--to", "ann", &format!("notice {number}")]);
+        ann.hears("system", format!("notice {number}"));
+    }
+    ann.barrier();
+    drop(ann);
+    let scratch = server.stop();
+    let said = ctl(&scratch, &["retention", "run", "--dry-run"]).1;
+    // The stopped daemon has the configuration of no file: nothing goes there.
+    assert_eq!(said, "0 delivered and 0 not delivered entries of 2 mailboxes would go\n");
+    let control = format!("listen.control={}", scratch.control().display());
+    let server = Setup::new().on(&scratch).set(&control).set("retention.delivered_count=1").start();
+    let record = server.logged("mailboxes have let go of what they keep no longer");
+    assert_eq!((&record["delivered"], &record["messages"]), (&json!(4), &json!(2)));
+}

@@ -4,6 +4,7 @@ use super::door::House;
 use crate::control::ClientError;
 use crate::control::methods::export_user::{ExportUser, Kept, Piece};
 use crate::control::methods::list_users::User;
+use crate::control::methods::show_retention::Rules;
 use crate::control::methods::show_user::Whose;
 use crate::domain::exit::Exit;
 use crate::terminal::private_file::NewFile;
@@ -117,14 +118,14 @@ impl<W: Write, E: Fn(io::Error) -> ClientError> Document<W, E> {
 
     fn take(&mut self, piece: &Piece) -> Result<(), ClientError> {
         if let Some(account) = &piece.account {
-            self.begin(account)?;
+            self.begin(account, &piece.retention.unwrap_or_default())?;
         }
         self.extend(0, piece.contacts.iter())?;
         self.extend(1, piece.blocks.iter())?;
         self.extend(2, piece.messages.iter().map(Message::from))
     }
 
-    fn begin(&mut self, user: &User) -> Result<(), ClientError> {
+    fn begin(&mut self, user: &User, retention: &Rules) -> Result<(), ClientError> {
         let account = Account {
             login: &user.login,
             email: &user.email,
@@ -134,7 +135,7 @@ impl<W: Write, E: Fn(io::Error) -> ClientError> Document<W, E> {
         };
         let now = Timestamp::now();
         self.put(&format!("{{\n\"messengerd_export\": {FORMAT},\n\"exported_at\": \"{now:.0}\",\n"))?;
-        self.put(&format!("\"account\": {}", json(&account)))
+        self.put(&format!("\"account\": {},\n\"retention\": {}", json(&account), json(retention)))
     }
 
     /// Adds to one of the lists; those before it are over.
@@ -207,6 +208,7 @@ mod tests {
         let empty = written(&[account()]);
         assert_eq!((&empty["contacts"], &empty["blocks"], &empty["messages"]), (&json!([]), &json!([]), &json!([])));
         assert_eq!(empty["account"]["email"], "\"ann\"@example.org");
+        assert_eq!(empty["retention"]["delivered_age"], Value::Null);
         assert_eq!(empty["account"]["created_at"], "2023-11-14T22:13:20.000Z");
         let whole = written(&[
             account(),

@@ -15,6 +15,7 @@ mod log;
 mod message;
 mod names;
 mod restore;
+mod retention;
 mod session;
 mod status;
 mod user;
@@ -86,6 +87,9 @@ pub enum Command {
     /// messengerd has to be stopped. A backup that is damaged, incomplete or of a later release is refused before anything
     /// is touched. The database of before is moved aside and kept.
     Restore(restore::Arguments),
+    /// Say how long mailboxes keep messages
+    #[command(subcommand)]
+    Retention(retention::Command),
     /// Say what the journal gets
     #[command(subcommand)]
     Log(log::Command),
@@ -131,6 +135,7 @@ fn run(arguments: Arguments) -> Exit {
         Command::Message(command) => message::run(command),
         Command::Backup(arguments) => backup::run(arguments),
         Command::Restore(arguments) => restore::run(arguments),
+        Command::Retention(command) => retention::run(command),
         Command::Log(command) => log::run(command),
         Command::Reload { wait: _, door } => door.call::<Reload>(&Nothing {}).map(drop),
     };

@@ -1,6 +1,7 @@
 //! All that is kept of one person, in parts: nothing is whole in memory. That somebody has read it is in the journal.
 
 use super::list_users::User;
+use super::show_retention::Rules;
 use super::show_user::Whose;
 use super::{Method, Parts, Streamed};
 use crate::control::interface::Refused;
@@ -29,6 +30,9 @@ pub(in crate::control) struct Piece {
     /// Logins whom it has blocked.
     #[serde(default)]
     pub(in crate::control) blocks: Vec<String>,
+    /// With the account: what differs for it from how long messages are kept.
+    #[serde(default)]
+    pub(in crate::control) retention: Option<Rules>,
     /// Entries of the mailbox, in order.
     #[serde(default)]
     pub(in crate::control) messages: Vec<Kept>,
@@ -71,7 +75,8 @@ impl Streamed for ExportUser {
         };
         let gone = || Refused::NoSuchUser { login: whose.login.clone() };
         let profile = store.profile(login.clone()).await?.ok_or_else(gone)?;
-        parts.send(&Piece { account: Some(User::of(profile, desk)), ..Piece::default() }).await;
+        let retention = store.retention(login.clone()).await?.map(Rules::from);
+        parts.send(&Piece { account: Some(User::of(profile, desk)), retention, ..Piece::default() }).await;
         let contacts: Vec<_> =
             store.get_contacts_list(id).await?.into_iter().map(|(_, login)| login.to_string()).collect();
         for some in contacts.chunks(NAMES) {
@@ -85,7 +90,7 @@ impl Streamed for ExportUser {
         loop {
             let cursor = store.cursor(id).await?;
             let page = store.mailbox_page(id, after, PAGE).await?;
-            after = page.entries.last().map_or(after, |entry| entry.seq);
+            after = page.up_to;
             let messages = page.entries.into_iter().map(|entry| Kept {
                 number: entry.seq.0,
                 received: entry.incoming,

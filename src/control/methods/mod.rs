@@ -27,10 +27,13 @@ pub(super) mod list_users;
 pub(super) mod reload;
 pub(super) mod remove_contact;
 pub(super) mod revoke_invite;
+pub(super) mod run_retention;
 pub(super) mod send_message;
 pub(super) mod set_disabled;
 pub(super) mod set_log_level;
 pub(super) mod set_password;
+pub(super) mod set_retention;
+pub(super) mod show_retention;
 pub(super) mod show_user;
 
 use super::audit::Audit;
@@ -220,4 +223,7 @@ methods! {
     once remove_contact::RemoveContact,
     streamed send_message::SendMessage,
     streamed backup::Backup,
+    once show_retention::ShowRetention,
+    once set_retention::SetRetention,
+    streamed run_retention::RunRetention,
 }

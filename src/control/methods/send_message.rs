@@ -4,7 +4,7 @@ use super::{Method, Parts, Streamed};
 use crate::accounts;
 use crate::control::interface::Refused;
 use crate::control::{Caller, Desk};
-use crate::domain::{AccountId, Login, Message};
+use crate::domain::{AccountId, Login, Message, Seq};
 use crate::store::Draft;
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -13,6 +13,9 @@ use zlink::introspect;
 
 /// Messages committed together. Nobody else waits long for them.
 const AT_ONCE: u32 = 100;
+
+/// What the server has said waits for nobody: no one logs in to read it there.
+const ALL_OF_IT: Seq = Seq(u64::MAX);
 
 pub(in crate::control) struct SendMessage;
 
@@ -65,6 +68,7 @@ impl Streamed for SendMessage {
         if let Some(to) = &notice.to {
             let to = desk.account(to).await?.login;
             write(desk, sender, &name, [to], &notice.text).await?;
+            desk.core.store.delivered(sender, ALL_OF_IT);
             return Ok(Sent { messages: 1 });
         }
         let (mut after, mut messages) = (None, 0);
@@ -77,6 +81,7 @@ impl Streamed for SendMessage {
                 .filter(|profile| !accounts::is_voice(&profile.password_hash))
                 .map(|profile| profile.login);
             messages += write(desk, sender, &name, people, &notice.text).await?;
+            desk.core.store.delivered(sender, ALL_OF_IT);
             if last {
                 return Ok(Sent { messages });
             }

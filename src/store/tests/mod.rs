@@ -21,6 +21,7 @@ mod opening;
 mod released;
 #[cfg(target_arch = "x86_64")]
 mod restoring;
+mod retaining;
 mod statements;
 mod stopping;
 #[cfg(target_arch = "x86_64")]

@@ -28,6 +28,8 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(account, beyond_head)| Step::Delivered { account, beyond_head }),
         2 => Just(Step::WriteCursors),
         1 => Just(Step::File),
+        2 => (0..4_u64, 0..4_u64)
+            .prop_map(|(delivered, undelivered)| Step::Retain { delivered, undelivered }),
         4 => (any::<usize>(), 0..8_u64, (0..4_u32, prop_oneof![Just(0), Just(100), Just(usize::MAX)]))
             .prop_map(|(account, after, limits)| Step::Page { account, after, limits }),
         3 => (any::<usize>(), proptest::option::of(login()), 0..12_u64, (0..4_u32, prop_oneof![Just(700), Just(usize::MAX)]))

@@ -123,7 +123,8 @@ fn form(db: &Connection) -> Vec<String> {
             row.get::<_, Option<String>>(3)?
         ))
     });
-    let lasting = ["application_id", "auto_vacuum", "encoding", "journal_mode", "page_size", "user_version"];
+    // All but auto_vacuum, which can't be had without writing every page anew.
+    let lasting = ["application_id", "encoding", "journal_mode", "page_size", "user_version"];
     let of_a_connection = ["foreign_keys", "synchronous", "temp_store", "trusted_schema", "secure_delete"];
     for pragma in lasting.into_iter().chain(of_a_connection) {
         let value = db.pragma_query_value(None, pragma, |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
