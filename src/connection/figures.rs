@@ -7,7 +7,7 @@ use crate::domain::reply::{LogInRefusal, SignUpRefusal};
 use crate::figures::{self, Counter, Labelled, Level, Spread};
 
 /// Requests, as [`handlers::needs`](crate::handlers::needs) names them: the one that comes most often first.
-const REQUESTS: [&str; 10] = [
+const REQUESTS: [&str; 13] = [
     "message",
     "log-in",
     "log-out",
@@ -16,6 +16,9 @@ const REQUESTS: [&str; 10] = [
     "remove-contact",
     "block",
     "unblock",
+    "get-history",
+    "change-password",
+    "delete-account",
     "sign-up",
     "other",
 ];

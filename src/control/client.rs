@@ -51,6 +51,9 @@ pub enum ClientError {
     /// No daemon runs, and without it it can't be done either.
     #[error(transparent)]
     Local(#[from] LocalError),
+    /// There is none to show it on.
+    #[error("that needs a terminal; for scripts and files there is: messengerctl status")]
+    NoTerminal,
     /// Standard output can't be written to.
     #[error("cannot write to standard output: {}", crate::terminal::plain(.0))]
     Output(io::Error),
@@ -96,7 +99,7 @@ impl ClientError {
             Self::Local(error) => error.exit(),
             Self::Output(_) | Self::Input(_) => Exit::Io,
             Self::Password(_) => Exit::Data,
-            Self::NotConfirmed(_) => Exit::Usage,
+            Self::NoTerminal | Self::NotConfirmed(_) => Exit::Usage,
             Self::Backup(error) => error.exit(),
             Self::Restore(error) => error.exit(),
             Self::Another(status) => {

@@ -30,7 +30,7 @@ pub fn said(Output { status, stdout, stderr }: Output) -> Said {
 pub fn command(scratch: &Scratch, words: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_messengerctl"));
     command.args(words).arg("--socket").arg(scratch.control()).stdin(Stdio::null()).env("TZ", "UTC");
-    let alone = ["session", "log", "reload"].contains(&words[0]);
+    let alone = ["session", "log", "reload", "top"].contains(&words[0]);
     if !alone {
         command.arg("--root").arg(scratch.path("root"));
         command.arg("--set").arg(format!("state.directory={}", scratch.state().display()));

@@ -41,3 +41,4 @@ mod status;
 mod stop;
 mod swarm;
 mod systemd;
+mod top;

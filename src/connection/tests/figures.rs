@@ -64,6 +64,9 @@ fn each_request_is_counted_under_its_own_name() {
         Request::RemoveContact { login: word() },
         Request::Block { login: word() },
         Request::Unblock { login: word() },
+        Request::ChangePassword { old: secret(), new: secret() },
+        Request::DeleteAccount { password: secret() },
+        Request::GetHistory { login: word(), before: Seq(1), count: 1 },
         Request::SendMessage { recipient: word(), text: Text("x".into()) },
     ];
     let figures = Figures::default();

@@ -18,6 +18,7 @@ mod restore;
 mod retention;
 mod session;
 mod status;
+mod top;
 mod user;
 
 pub use door::{Door, House};
@@ -33,6 +34,7 @@ use clap::CommandFactory;
 use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use std::io::{self, Write};
+use std::time::Duration;
 use tracing_subscriber::filter::LevelFilter;
 
 /// Look after messengerd
@@ -58,6 +60,15 @@ pub enum Command {
         /// Where the daemon and its database are.
         #[command(flatten)]
         house: House,
+    },
+    /// Show how messengerd is, live, in the terminal; q quits
+    Top {
+        /// How often to look
+        #[arg(long, value_name = "TIME", default_value = "1s", value_parser = humantime::parse_duration)]
+        every: Duration,
+        /// Where the daemon listens.
+        #[command(flatten)]
+        door: Door,
     },
     /// Check, show or explain the configuration
     #[command(subcommand)]
@@ -128,6 +139,7 @@ fn run(arguments: Arguments) -> Exit {
             Ok(exit) => return exit,
             Err(error) => Err(error),
         },
+        Command::Top { every, door } => top::run(&door, every),
         Command::User(command) => user::run(command),
         Command::Invite(command) => invite::run(command),
         Command::Session(command) => session::run(command),

@@ -35,6 +35,7 @@ pub(super) mod set_password;
 pub(super) mod set_retention;
 pub(super) mod show_retention;
 pub(super) mod show_user;
+pub(super) mod watch_status;
 
 use super::audit::Audit;
 use super::interface::{NAME, Refused};
@@ -204,6 +205,7 @@ methods! {
     once get_configuration::GetConfiguration,
     once set_log_level::SetLogLevel,
     once get_status::GetStatus,
+    streamed watch_status::WatchStatus,
     once get_totals::GetTotals,
     streamed list_users::ListUsers,
     once show_user::ShowUser,
