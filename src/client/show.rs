@@ -196,7 +196,7 @@ impl Arrivals for Aside {
             return;
         }
         if !self.begun {
-            say("messenger: these messages came meanwhile, and will not come again:\n");
+            say("messenger: these messages came meanwhile (messenger history has them too):\n");
             self.begun = true;
         }
         say(&line(&push, &Zoned::now(), Style::of(&io::stderr())));
