@@ -1,13 +1,13 @@
 //! Backups: a whole copy of the database in one file, made while it is served from, and put back when it is needed.
 //!
-//! A copy ([`copy`]) is of one moment: it has all that was committed before it began, and nothing else. Nobody waits for
+//! A copy (`copy`) is of one moment: it has all that was committed before it began, and nothing else. Nobody waits for
 //! it: it reads as any reader does, in steps, and rests as long as it has worked. It comes to stand in its folder
-//! ([`folder`]) under a name that is not a backup's, is put on the disk, and is checked ([`check`]); only then it gets its
-//! name, and beside it a manifest ([`manifest`]) that says what it is. So whatever happens at whatever moment, the backups
+//! (`folder`) under a name that is not a backup's, is put on the disk, and is checked (`check`); only then it gets its
+//! name, and beside it a manifest (`manifest`) that says what it is. So whatever happens at whatever moment, the backups
 //! that were there before are there and whole, and what is called a backup is one.
 //!
-//! [`carry`] takes one to another folder, by the same rules. A [`Candidate`] is one that may be restored: it is looked at first, and
-//! then takes the place of the database ([`swap`]) so that at each moment there is the one or the other.
+//! `carry` takes one to another folder, by the same rules. A [`Candidate`] is one that may be restored: it is looked at first, and
+//! then takes the place of the database (`swap`) so that at each moment there is the one or the other.
 //!
 //! Errors: a [`BackupError`], with the path and what to do. Then there is no new backup, and the others are as they were;
 //! or a [`RestoreError`]: then the database is as it was.
