@@ -23,8 +23,8 @@ def the_recorded_exchanges_hold(machine):
     if not RECORDED.exists():
         raise NotPlayed(f"{RECORDED} is not here")
     # What plays them takes one read for one packet. On a busy machine it may come to its read later than the 5 ms that
-    # lie between two packets by default.
-    machine.write("/etc/messengerd/conf.d/scene.toml", '[classic]\npacket_gap = "200ms"\n')
+    # lie between two packets by default. And it knows no invites.
+    machine.write("/etc/messengerd/conf.d/scene.toml", '[classic]\npacket_gap = "200ms"\n[accounts]\nsign_up = "open"\n')
     for _ in range(2):
         ran = machine.in_network("python3", str(RECORDED), "127.0.0.1", "54321")
         assert ran.code == 0 and "all steps hold" in ran.out, ran
