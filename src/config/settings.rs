@@ -29,7 +29,7 @@ settings! {
             ListenAddress::Tcp(([0, 0, 0, 0, 0, 0, 0, 1], 54_321).into()),
         ], addresses();
 
-        /// Where administrators' commands (messengerctl reload) reach the daemon: the absolute path of a UNIX socket, at
+        /// Where administrators' commands (messengerctl) reach the daemon: the absolute path of a UNIX socket, at
         /// most 107 bytes. It is open to root and to the user who started the daemon (mode 0600). Unset: nowhere.
         /// Used only when systemd passed no socket named "control". The package has messengerd-control.socket, where
         /// SocketGroup= and SocketMode= say who may connect.
@@ -302,9 +302,9 @@ settings! {
         /// number: under load, many messages share one wait for the disk. 1: each has its own.
         restart batch_max: usize = 256, whole(1..=10_000);
 
-        /// How long to wait for another process that holds the database, such as a backup, before a request fails.
-        /// 0s: it fails at once. Nothing is written meanwhile, so keep it below a quarter of WatchdogSec= of the unit,
-        /// or a long backup gets the daemon restarted.
+        /// How long to wait for another program that holds the database, such as a sqlite3 in a transaction, before a
+        /// request fails (messengerctl backup holds nobody up). 0s: it fails at once. Nothing is written meanwhile, so
+        /// keep it below a quarter of WatchdogSec= of the unit, or such a program gets the daemon restarted.
         restart busy_timeout: Duration = 5 * SECOND, duration(Duration::ZERO..=HOUR);
     }
 }

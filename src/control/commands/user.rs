@@ -85,7 +85,8 @@ pub enum Command {
     /// Its sessions end first, and whoever has it as a contact sees it offline. Then its e-mail address and password, its
     /// contact list, and its mailbox go. What others have received from it stays with them, under a name that nobody can
     /// have; its login is given to nobody else. When this returns, all of it is gone from the database and its log; when it
-    /// is interrupted, the daemon goes on with it. docs/privacy.md has the table of what goes and what stays.
+    /// is interrupted, the daemon goes on with it. privacy.md in
+    /// /usr/share/doc/messengerd has the table of what goes and what stays.
     Delete {
         /// Whose
         #[arg(add = super::names::logins())]
