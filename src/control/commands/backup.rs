@@ -6,6 +6,7 @@
 use super::door::{Hands, House};
 use super::{print, print_json};
 use crate::control::ClientError;
+use crate::control::local::Place;
 use crate::control::methods::backup::{Backup, Finished, Order};
 use crate::store::backup::{self, Carried};
 use crate::terminal::progress::Progress;
@@ -41,7 +42,8 @@ pub(super) fn run(arguments: Arguments) -> Result<(), ClientError> {
         None => make(&house, keep)?,
         Some(folder) => {
             backup::expect_folder(folder)?;
-            carry(&make_to_carry(&house)?, folder, keep)?
+            let state = Place::of(&house.sources)?.directory().to_owned();
+            carry(&make_to_carry(&house)?, &state, folder, keep)?
         }
     };
     if json { print_json(&finished) } else { print(&words(&finished)) }
@@ -91,9 +93,15 @@ fn make_by_another(house: &House) -> Result<Finished, ClientError> {
     serde_json::from_slice(&output.stdout).map_err(|error| ClientError::System(io::Error::other(error)))
 }
 
-fn carry(finished: &Finished, folder: &Path, keep: Option<NonZero<u32>>) -> Result<Finished, ClientError> {
+fn carry(
+    finished: &Finished,
+    state: &Path,
+    folder: &Path,
+    keep: Option<NonZero<u32>>,
+) -> Result<Finished, ClientError> {
     let bar = Progress::of("carrying");
-    let Carried { made, left } = backup::carry(Path::new(&finished.file), folder, keep, |progress| {
+    // Root may be doing this, and the daemon has said where it is: so nothing else than a backup where backups are.
+    let Carried { made, left } = backup::carry(state, Path::new(&finished.file), folder, keep, |progress| {
         bar.at(progress.pages, progress.of);
     })?;
     drop(bar);

@@ -24,19 +24,27 @@ pub fn expect_folder(folder: &Path) -> Result<(), BackupError> {
     Folder::open(folder).map(drop)
 }
 
-/// Takes a backup to another folder, and removes the oldest there until `keep` are left. It is checked against its manifest
-/// on the way. Of two folders that are one nothing is moved.
+/// Takes a backup of a state directory to another folder, and removes the oldest there until `keep` are left. It is checked
+/// against its manifest on the way. Of two folders that are one nothing is moved.
+///
+/// Whoever says which file it is may have been taken over, and the caller may be root: anything but a backup in the folder of
+/// backups is left alone.
 ///
 /// # Errors
-/// [`BackupError`]. It is gone then: one that stayed at each failure would fill the disk that messages are on.
+/// [`BackupError`]. A backup is gone then: one that stayed at each failure would fill the disk that messages are on.
 pub fn carry(
+    state: &Path,
     file: &Path,
     to: &Path,
     keep: Option<NonZero<u32>>,
     progress: impl FnMut(Progress),
 ) -> Result<Carried, BackupError> {
+    let ours = state.join(super::FOLDER);
     let name = file.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    let from = Folder::open(file.parent().unwrap_or(file))?;
+    if file.parent() != Some(&ours) || !folder::is_copy(name) {
+        return Err(BackupError::Elsewhere { path: file.to_owned(), folder: ours });
+    }
+    let from = Folder::open(&ours)?;
     let outcome = match Folder::open(to) {
         // Of the same folder that is held already.
         Err(BackupError::Busy) if from.is_at(to) => {
@@ -93,3 +101,29 @@ fn take(
 
 /// What is written goes to the disk now and then.
 const SYNC_BYTES: u64 = 16 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn what_is_no_backup_in_the_folder_of_backups_is_neither_carried_nor_removed() {
+        let (state, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let ours = state.path().join(super::super::FOLDER);
+        fs::create_dir(&ours).unwrap();
+        let victims = [
+            there.path().join("shadow"),
+            there.path().join("messengerd-20261127T132005Z.sqlite"),
+            ours.join("shadow"),
+            state.path().join("messengerd-20261127T132005Z.sqlite"),
+        ];
+        for victim in victims {
+            fs::write(&victim, "dear").unwrap();
+            let target = tempfile::tempdir().unwrap();
+            let carried = carry(state.path(), &victim, target.path(), None, |_| {});
+            assert!(matches!(carried, Err(BackupError::Elsewhere { .. })), "{victim:?}: {carried:?}");
+            assert_eq!(fs::read_to_string(&victim).unwrap(), "dear");
+        }
+    }
+}

@@ -54,6 +54,14 @@ pub enum BackupError {
         /// What is wrong.
         detail: String,
     },
+    /// What is to be carried is none of the backups of this state directory.
+    #[error("{}: this is no backup in {}; is the daemon another one's?", .path.display(), .folder.display())]
+    Elsewhere {
+        /// What it was said to be.
+        path: PathBuf,
+        /// Where backups are.
+        folder: PathBuf,
+    },
     /// A file could not be used.
     #[error("{}: {doing}", .path.display())]
     Io {
@@ -120,7 +128,7 @@ impl BackupError {
         match self {
             Self::Busy | Self::GivenUp => Exit::TryLater,
             Self::NoFolder { .. } => Exit::CantCreate,
-            Self::Damaged { .. } | Self::NotWhole { .. } => Exit::Data,
+            Self::Damaged { .. } | Self::NotWhole { .. } | Self::Elsewhere { .. } => Exit::Data,
             Self::Io { source, .. } if source.kind() == ErrorKind::PermissionDenied => Exit::NoPermission,
             Self::NoRoom { .. } | Self::Full { .. } | Self::Io { .. } | Self::Open(_) | Self::Sqlite { .. } => Exit::Io,
             Self::Thread(_) => Exit::Os,

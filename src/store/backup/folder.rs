@@ -292,6 +292,11 @@ fn is_backup(name: &str, kind: &str) -> bool {
     time.len() == 16 && time.bytes().enumerate().all(is_it)
 }
 
+/// Whether a name is one that we give to a copy.
+pub(super) fn is_copy(name: &str) -> bool {
+    is_backup(name, COPY)
+}
+
 /// The name of the manifest of a copy.
 pub(super) fn manifest_of(copy: &str) -> String {
     format!("{}{MANIFEST}", copy.strip_suffix(COPY).unwrap_or(copy))
