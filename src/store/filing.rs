@@ -100,7 +100,10 @@ impl Filing {
             entries += unfiled.entries(account);
             accounts.push(account);
         }
-        let up_to = round.accounts.is_empty().then_some(round.up_to);
+        // What came since the round began may have been filed with it: when nothing is left, all are.
+        let (newest, unfiled_entries) = unfiled.newest();
+        let up_to = if unfiled_entries == entries { newest } else { round.up_to };
+        let up_to = round.accounts.is_empty().then_some(up_to);
         match file(db, unfiled, &accounts, up_to) {
             Ok(()) => {
                 unfiled.filed(&accounts);

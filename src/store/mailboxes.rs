@@ -133,8 +133,8 @@ pub(super) fn page(
                 return Ok(page.page);
             }
         }
+        page.page.up_to = page.page.up_to.max(Seq(filed.unsigned_abs()));
     }
-    page.page.up_to = page.page.up_to.max(Seq(filed.unsigned_abs()));
     let Some(tail) = tail else { return Ok(page.page) };
     let mut statement = db.prepare_cached(
         "SELECT messages.id, recipient = ?1, sender.login, recipient.login, sent_at, text

@@ -153,3 +153,58 @@ async fn a_crash_between_two_steps_of_a_round_loses_nothing_and_doubles_nothing(
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_came_during_a_round_and_was_filed_with_it_counts_as_filed() {
+    let (directory, store, _committed) = open_new();
+    let (ann, bob) = ann_and_bob(&store).await;
+    assert!(ann.writes(&store, &bob, "before").await.unwrap());
+    let crashed = TempDir::new().unwrap();
+    let copy = || {
+        for file in [FILE, "messengerd.sqlite-wal"] {
+            std::fs::copy(directory.path().join(file), crashed.path().join(file)).unwrap();
+        }
+    };
+    copy();
+    let (Opened { mut db, lock, .. }, before) = opened(crashed.path());
+    let mut filing = Filing::in_steps_of(1);
+    filing.begin(&before);
+    drop(lock);
+    // Meanwhile a message comes between people who have not had their turn.
+    let (newest, _) = before.newest();
+    db.execute_batch(&format!(
+        "INSERT INTO messages (id, sender, recipient, sent_at, text) VALUES ({}, {}, {}, 0, 'meanwhile')",
+        newest + 1,
+        bob.id.0,
+        ann.id.0
+    ))
+    .unwrap();
+    let now = Unfiled::find(&db).unwrap();
+    for _ in 0..2 {
+        filing.step(&mut db, &now, &Figures::default().writing).unwrap();
+    }
+    assert_eq!((filing.is_under_way(), now.newest()), (false, (newest + 1, 0)));
+    assert_eq!(number(&db, "SELECT up_to FROM filing"), newest + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_says_nothing_of_what_was_filed_while_it_was_waited_for() {
+    let (directory, store, _committed) = open_new();
+    let (ann, bob) = ann_and_bob(&store).await;
+    for text in ["one", "two"] {
+        assert!(ann.writes(&store, &bob, text).await.unwrap());
+    }
+    // What a session is to read next, as it stood when it asked.
+    let tail = store.unfiled.tail(bob.id).unwrap();
+    for text in ["three", "four"] {
+        assert!(ann.writes(&store, &bob, text).await.unwrap());
+    }
+    store.writer.file().await;
+    // And what it asked for is let go of before it is read.
+    let gone = "DELETE FROM entries WHERE seq <= 2; DELETE FROM messages WHERE text IN ('one', 'two')";
+    let db = foreign(directory.path());
+    db.execute_batch(gone).unwrap();
+    let limits = PageLimits { entries: 10, bytes: usize::MAX };
+    let page = crate::store::mailboxes::page(&db, bob.id, tail.after, limits, Some(&tail)).unwrap();
+    assert_eq!((page.entries.len(), page.up_to), (0, Seq(2)), "three and four are still to be read");
+}
