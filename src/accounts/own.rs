@@ -4,9 +4,10 @@
 //! Errors: a [`PasswordRefusal`] is what the peer is told.
 
 use super::hashing::Parameters;
-use super::{AccountError, Accounts, Verified};
+use super::{AccountError, Accounts, Verified, now};
 use crate::domain::reply::{LogInRefusal, PasswordRefusal};
 use crate::domain::{Login, Password, Peer, Secret};
+use crate::store::{Erasure, StoreError};
 
 impl Accounts {
     /// Gives an account another password, if the old one is given as well. Whether the new one is any is told first. Its
@@ -33,6 +34,20 @@ impl Accounts {
         let Some(hash) = self.hasher.hash(new, parameters).await? else { return Err(later) };
         // Else somebody else has changed it meanwhile.
         if self.store.renew_password(account.id, account.password_hash, hash).await? { Ok(()) } else { Err(later) }
+    }
+
+    /// Closes an account for good whose owner has shown who they are, and begins to erase it. A refusal: meanwhile it was
+    /// disabled or has another password. `None`: it was closed already.
+    ///
+    /// # Errors
+    /// When it could not be written.
+    pub async fn close(&self, verified: Verified) -> Result<Result<Option<Erasure>, PasswordRefusal>, StoreError> {
+        let Verified(account) = verified;
+        let erasure = self.store.begin_erasing(account.id, Some(account.password_hash), now()).await?;
+        if erasure.is_none() && self.store.get_account(account.login).await?.is_some() {
+            return Ok(Err(PasswordRefusal::TryLater));
+        }
+        Ok(Ok(erasure))
     }
 
     /// Whether whoever has a session has the password as well.

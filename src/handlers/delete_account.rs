@@ -2,7 +2,6 @@
 //! and those who have it as a contact are told; then the answer goes, and the store deletes the rest.
 
 use super::{Caller, Core, HandlerError, Outcome, SessionChange};
-use crate::accounts::now;
 use crate::domain::{Reply, Secret};
 use crate::sessions::{Dismissal, Session};
 
@@ -13,13 +12,18 @@ pub(super) async fn handle(
     password: &Secret,
 ) -> Result<Outcome, HandlerError> {
     let (peer, protocol, login) = (caller.peer, caller.protocol, &session.login);
-    if let Err(error) = core.accounts.prove(login, password, peer).await {
-        let refusal = HandlerError::split(error)?;
-        tracing::info!(%peer, protocol, %login, request = "delete-account", error = ?refusal, "account not deleted");
-        return Ok(Reply::AccountNotDeleted(refusal).into());
-    }
-    // If another session was quicker, there is nothing left to close.
-    let erasure = core.store.begin_erasing(session.account, now()).await?;
+    let closed = match core.accounts.prove(login, password, peer).await {
+        Ok(verified) => core.accounts.close(verified).await?,
+        Err(error) => Err(HandlerError::split(error)?),
+    };
+    let erasure = match closed {
+        // If another session was quicker, there is nothing left to close.
+        Ok(erasure) => erasure,
+        Err(refusal) => {
+            tracing::info!(%peer, protocol, %login, request = "delete-account", error = ?refusal, "account not deleted");
+            return Ok(Reply::AccountNotDeleted(refusal).into());
+        }
+    };
     // Its own first: another one may be at the same, and wait for this.
     core.sessions.sign_out(session);
     let others = core.sessions.dismiss(session.account, None, Dismissal::Erased);

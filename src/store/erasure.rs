@@ -106,14 +106,20 @@ impl Drop for Erasure {
 impl Store {
     /// Closes an account for good, and begins to erase it: the module says what goes and what stays. From now on nobody can
     /// log in to it or write to it, and it can write to nobody; whoever has it as a contact can still be told that its
-    /// sessions have ended. `None`: there is none of that number.
+    /// sessions have ended. `shown`: whoever wants it has shown the password with this hash, and it is closed only if the
+    /// account still has that, and is not disabled. `None`: it was not closed, or there is none of that number.
     ///
     /// # Errors
     /// When it could not be written.
-    pub async fn begin_erasing(&self, account: AccountId, now: UnixMillis) -> Result<Option<Erasure>, StoreError> {
+    pub async fn begin_erasing(
+        &self,
+        account: AccountId,
+        shown: Option<String>,
+        now: UnixMillis,
+    ) -> Result<Option<Erasure>, StoreError> {
         // Before the request, which is carried out even if nobody waits for it any more.
         let erasure = Erasure { store: self.clone(), account };
-        let closed = self.writer.write(move |batch| close(batch, account, now)).await?;
+        let closed = self.writer.write(move |batch| close(batch, account, shown.as_deref(), now)).await?;
         Ok(closed.then_some(erasure))
     }
 
@@ -124,7 +130,7 @@ impl Store {
     /// # Errors
     /// When it could not be written.
     pub async fn erase(&self, account: AccountId, now: UnixMillis) -> Result<bool, StoreError> {
-        match self.begin_erasing(account, now).await? {
+        match self.begin_erasing(account, None, now).await? {
             Some(erasure) => erasure.finish().await.map(|()| true),
             None => Ok(false),
         }
@@ -163,11 +169,19 @@ impl Store {
 
 /// Closes an account: nobody can log in to it or write to it any more, and it can write to nobody. False: there is none
 /// of that number.
-pub(super) fn close(batch: &mut Batch<'_>, account: AccountId, now: UnixMillis) -> rusqlite::Result<bool> {
+pub(super) fn close(
+    batch: &mut Batch<'_>,
+    account: AccountId,
+    shown: Option<&str>,
+    now: UnixMillis,
+) -> rusqlite::Result<bool> {
     let db = batch.db;
     let login = db
-        .prepare_cached("SELECT login FROM accounts WHERE id = ?1 AND erased_at IS NULL")?
-        .query_row([account.0], |row| Ok(Login::from_store(row.get_ref(0)?.as_str()?)))
+        .prepare_cached(
+            "SELECT login FROM accounts
+             WHERE id = ?1 AND erased_at IS NULL AND (?2 IS NULL OR (password = ?2 AND disabled = 0))",
+        )?
+        .query_row(params![account.0, shown], |row| Ok(Login::from_store(row.get_ref(0)?.as_str()?)))
         .optional()?;
     let Some(login) = login else { return Ok(false) };
     db.prepare_cached(

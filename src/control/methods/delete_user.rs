@@ -45,7 +45,7 @@ impl Streamed for DeleteUser {
                 format!("{} speaks in the server's name, and stays for the sake of what it has said", whose.login);
             return Err(Refused::NotAcceptable { reason });
         }
-        let begun = desk.core.store.begin_erasing(account.id, accounts::now()).await?;
+        let begun = desk.core.store.begin_erasing(account.id, None, accounts::now()).await?;
         let mut erasure = begun.ok_or(Refused::NoSuchUser { login: whose.login })?;
         let ended = Killed::of(desk, account.id, Dismissal::Erased).await;
         let of = erasure.extent().await.map_err(|error| not_yet(&error))?;

@@ -119,7 +119,7 @@ async fn a_crash_between_any_two_steps_is_made_up_for_by_the_next_process() {
     let before = bob.mailbox_texts(&store).await;
     let mut steps = 0;
     // The writer answers as it goes, so the process may end behind each of these.
-    assert!(store.writer.write(move |batch| erasure::close(batch, ann.id, NOW)).await.unwrap());
+    assert!(store.writer.write(move |batch| erasure::close(batch, ann.id, None, NOW)).await.unwrap());
     loop {
         let copy = TempDir::new().unwrap();
         for file in [FILE, "messengerd.sqlite-wal"] {
@@ -242,4 +242,20 @@ async fn what_can_t_be_filed_is_not_erased_yet_and_the_account_is_closed() {
     .await;
     going_on.abort();
     assert_eq!(bob.mailbox_texts(&store).await, ["hello"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_has_shown_a_password_that_is_no_longer_it_closes_nothing() {
+    let (_directory, store, _committed) = open_new();
+    let (ann, bob) = ann_and_bob(&store).await;
+    let shown = store.get_account(ann.login.clone()).await.unwrap().unwrap().password_hash;
+    assert!(store.renew_password(ann.id, shown.clone(), "another hash".to_owned()).await.unwrap());
+    assert!(store.begin_erasing(ann.id, Some(shown.clone()), NOW).await.unwrap().is_none());
+    assert!(store.set_disabled(bob.login.clone(), true).await.unwrap().is_some());
+    assert!(store.begin_erasing(bob.id, Some(shown), NOW).await.unwrap().is_none());
+    for person in [&ann, &bob] {
+        assert!(store.get_account(person.login.clone()).await.unwrap().is_some());
+    }
+    assert!(store.begin_erasing(ann.id, Some("another hash".to_owned()), NOW).await.unwrap().is_some());
+    assert!(store.get_account(ann.login).await.unwrap().is_none());
 }
