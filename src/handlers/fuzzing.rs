@@ -14,7 +14,7 @@ use crate::store::model::{Both, Person, Step};
 use crate::store::{Committed, PageLimits};
 use std::collections::{BTreeSet, HashMap};
 use std::mem;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 use tokio::runtime::Builder;
 use tokio::sync::mpsc;
 
@@ -55,8 +55,8 @@ pub(crate) fn people(bytes: &[u8], decode: Decode) {
 #[derive(Default)]
 struct Heard {
     events: Mutex<Vec<(AccountId, Event)>>,
-    /// Its session, and where it ends.
-    session: Mutex<Option<(Arc<Sessions>, Session)>>,
+    /// Its session, and where it ends. Those have this, so this has not those: nobody would ever be given back.
+    session: Mutex<Option<(Weak<Sessions>, Session)>>,
 }
 
 impl Subscriber for Heard {
@@ -70,7 +70,9 @@ impl Subscriber for Heard {
 
     fn dismiss(&self, key: SessionKey, _why: Dismissal) {
         let mut session = self.session.lock().expect("nobody has panicked");
-        if let Some((sessions, session)) = session.take_if(|(_, session)| session.key == key) {
+        if let Some((sessions, session)) = session.take_if(|(_, session)| session.key == key)
+            && let Some(sessions) = sessions.upgrade()
+        {
             sessions.sign_out(&session);
         }
     }
@@ -172,7 +174,7 @@ impl House {
                 let others = self.connections.iter().filter_map(|connection| connection.session.as_ref());
                 assert!(others.into_iter().all(|other| other.key != session.key));
                 let heard = &self.connections[connection].heard;
-                let sessions = Arc::clone(&self.core.sessions);
+                let sessions = Arc::downgrade(&self.core.sessions);
                 *heard.session.lock().expect("nobody has panicked") = Some((sessions, session.clone()));
                 self.connections[connection].session = Some(session);
             }

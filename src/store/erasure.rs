@@ -21,8 +21,10 @@ use std::time::Duration;
 
 /// Whoever reads in the log keeps it from being emptied, for as long as one page takes.
 const READERS_TAKE: Duration = Duration::from_millis(20);
-/// So often it is tried, then it is left to [`Store::go_on_erasing`]: a backup or somebody's `sqlite3` may read for long.
-const TRIES: u32 = 1500;
+/// Each try costs the writer a sync. So the waits between them grow, up to this.
+const READERS_TAKE_MOST: Duration = Duration::from_secs(1);
+/// So long it is tried, then it is left to [`Store::go_on_erasing`]: a backup or somebody's `sqlite3` may read for long.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What came of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,13 +83,18 @@ impl Erasure {
     }
 
     async fn empty_log(&self) -> Result<(), StoreError> {
-        for _ in 0..TRIES {
+        let (mut waited, mut wait) = (Duration::ZERO, READERS_TAKE);
+        loop {
             if self.store.writer.empty_log().await {
                 return Ok(());
             }
-            tokio::time::sleep(READERS_TAKE).await;
+            if waited >= PATIENCE {
+                return Err(StoreError::Busy);
+            }
+            tokio::time::sleep(wait).await;
+            waited += wait;
+            wait = (wait * 2).min(READERS_TAKE_MOST);
         }
-        Err(StoreError::Busy)
     }
 
     async fn finish(mut self) -> Result<(), StoreError> {
