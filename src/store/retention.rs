@@ -17,8 +17,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-/// Mailboxes that are looked through in one read.
-const AT_ONCE: i64 = 64;
+/// Mailboxes that are looked through in one read. Where a limit counts, as many entries of each are passed: few at a time, so
+/// that a reader is free for others in between.
+const AT_ONCE: i64 = 8;
 /// Between two steps. So the writer is free for others most of the time.
 const REST: Duration = Duration::from_millis(5);
 /// Pages that are given back to the file system in one step.
