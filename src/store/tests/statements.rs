@@ -39,8 +39,9 @@ async fn every_table_is_strict() {
 
 /// The texts of all statements in the room: the literals in calls of `prepare_cached`.
 fn statements() -> Vec<String> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
-    let sources = fs::read_dir(folder).unwrap().map(|file| file.unwrap().path());
+    let room = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/store");
+    let folders = [room.clone(), room.join("retention")];
+    let sources = folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()).map(|file| file.unwrap().path());
     let mut statements = Vec::new();
     for source in sources.filter(|path| path.extension().is_some_and(|extension| extension == "rs")) {
         let text = fs::read_to_string(&source).unwrap();
